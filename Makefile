@@ -1,0 +1,48 @@
+# Linux, Python 3.11 or 3.12 and make are enough. `make` alone tells what there is.
+VENV := .venv
+PY   := $(VENV)/bin/python
+
+export SGSVG_SOUND = $(value SOUND)
+export PYTHONNOUSERSITE = 1
+export JUPYTER_PREFER_ENV_PATH = 1
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+
+.NOTPARALLEL:
+.PHONY: help setup demo test lab export readme clean distclean
+
+help:
+	@echo 'make demo [SOUND=any.mp3]  a sound to a video: out/demo.mp4, out/demo.png, out/demo.ipynb'
+	@echo 'make test                  every test'
+	@echo 'make lab                   JupyterLab on the notebooks'
+	@echo 'make export                notebooks to modules, notebooks cleaned'
+	@echo 'make readme                README.md from nbs/index.ipynb'
+	@echo 'make clean, distclean      remove what was made; distclean also removes $(VENV)'
+	@echo 'All set up $(VENV) by themselves. PYTHON=python3.12 names the Python to take.'
+
+setup:
+	@sh .ci/setup
+
+demo:
+	@sh .ci/demo
+
+test:
+	@sh .ci/setup test
+	@$(PY) -m pytest -q
+
+lab: setup
+	@$(PY) -m jupyterlab nbs $$([ "$$(id -u)" = 0 ] && echo --allow-root) \
+	  --ContentsManager.pre_save_hook=nbdev.clean.clean_jupyter
+
+export: setup
+	@$(VENV)/bin/nbdev_export
+	@$(VENV)/bin/nbdev_clean
+
+readme: setup
+	@$(PY) tests/make_readme.py
+
+clean:
+	@rm -rf out build dist *.egg-info _docs _proc .pytest_cache .hypothesis .ruff_cache .benchmarks
+	@find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf $(VENV)

@@ -1,0 +1,26 @@
+"Every notebook of a room is a test of that room. Each runs in a process of its own, forked from one that has the imports."
+import contextlib, multiprocessing, sys
+
+import pytest
+from nbdev.config import get_config
+
+from repo import NBS, NOTEBOOKS, ROOMS, ROOT
+
+OTHERS = [p for p in NOTEBOOKS if p not in ROOMS and NBS/'experiments' not in p.parents]
+processes = multiprocessing.get_context('forkserver')
+processes.set_forkserver_preload('torch torchvision torchaudio timm open_clip torchmetrics matplotlib.pyplot nbdev.test'.split())
+
+def execute(nb, flags, log):
+    from nbdev.test import test_nb
+    with log.open('w') as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        passed, _ = test_nb(nb, skip_flags=flags, basepath=ROOT)
+    sys.exit(not passed)
+
+@pytest.mark.parametrize('nb', ROOMS + OTHERS, ids=lambda p: p.stem)
+def test_notebook(nb, tmp_path):
+    log = tmp_path/'log'
+    p = processes.Process(target=execute, args=(nb, get_config(path=ROOT).tst_flags.split(), log))
+    p.start()
+    try: p.join()
+    finally: p.kill()  # the time limit ends the test, and this the notebook
+    if p.exitcode: pytest.fail(f'{nb.name} ended with {p.exitcode}\n{log.read_text() if log.exists() else ""}', pytrace=False)

@@ -1,0 +1,78 @@
+"Notebooks and modules are one thing: what is exported is what is committed."
+import ast, filecmp, io, os, re, shutil, subprocess, sys, tokenize
+from collections import Counter
+
+import pytest
+
+from make_readme import readme
+from repo import EXPERIMENTS, NBS, NOTEBOOKS, ROOMS, ROOT, cells, default_exp, rel
+
+MODULES = sorted(p for p in (ROOT/'sgsvg').glob('*.py') if not p.name.startswith('_'))
+
+def test_rooms_match_modules():
+    assert {nb.stem[3:] for nb in ROOMS} == {m.stem for m in MODULES}
+
+@pytest.mark.parametrize('nb', ROOMS, ids=lambda p: p.stem)
+def test_room_exports_its_own_module(nb): assert default_exp(nb) == nb.stem[3:]
+
+def test_one_notebook_per_module():
+    twice = [n for n, k in Counter(filter(None, map(default_exp, NOTEBOOKS))).items() if k > 1]
+    assert not twice, f'exported by two notebooks: {twice}'
+
+def test_only_rooms_export():
+    assert [rel(nb) for nb in NOTEBOOKS if default_exp(nb) and nb not in ROOMS] == []
+
+@pytest.fixture(scope='module')
+def copy(tmp_path_factory):
+    "A copy of the repository, exported and then cleaned anew."
+    to = tmp_path_factory.mktemp('copy')
+    for d in 'nbs', 'sgsvg': shutil.copytree(ROOT/d, to/d, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'assets', 'runs'))
+    for f in 'settings.ini', 'setup.py': shutil.copy(ROOT/f, to/f)
+    for m in MODULES: (to/rel(m)).unlink()
+    (to/'sgsvg/_modidx.py').unlink(missing_ok=True)
+    env = {k: v for k, v in os.environ.items() if k != 'IN_TEST'}  # nbdev exports nothing while it is set
+    code = 'from nbdev.doclinks import nbdev_export; from nbdev.clean import nbdev_clean; nbdev_export(); nbdev_clean()'
+    subprocess.run([sys.executable, '-c', code], cwd=to, env=env, check=True)
+    return to
+
+def differing(copy, files): return [f for f in files if not (copy/f).is_file() or not filecmp.cmp(ROOT/f, copy/f, shallow=False)]
+
+@pytest.mark.xdist_group('copy')
+def test_export_changes_nothing(copy):
+    made = sorted(p.relative_to(copy).as_posix() for p in (copy/'sgsvg').glob('*.py'))
+    assert made == sorted(rel(p) for p in (ROOT/'sgsvg').glob('*.py'))
+    assert differing(copy, made) == [], 'run `make export`'
+
+@pytest.mark.xdist_group('copy')
+def test_clean_changes_nothing(copy): assert differing(copy, map(rel, NOTEBOOKS)) == [], 'run `make export`'
+
+def test_notebooks_are_small():
+    assert [f'{rel(nb)}: {nb.stat().st_size:,} bytes' for nb in NOTEBOOKS if nb.stat().st_size >= 1_000_000] == []
+
+def test_no_folder_is_passed_over():
+    assert [rel(d) for d in NBS.rglob('_*') if d.is_dir()] == [], 'nbdev neither tests nor cleans folders with a leading _'
+
+def statements(source):
+    "Per logical line of `source`: its syntax tree and its comment."
+    comments = {t.start[0]: t.string for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT}
+    return [(s, comments.get(s.end_lineno, '')) for s in ast.parse(source).body]
+
+@pytest.mark.parametrize('nb', EXPERIMENTS, ids=lambda p: p.stem)
+def test_parameters(nb):
+    tagged = [c for c in cells(nb) if 'parameters' in c['metadata'].get('tags', [])]
+    assert len(tagged) == 1, 'exactly one cell is tagged `parameters`'
+    found = statements(tagged[0]['source'])
+    for s, comment in found:
+        line = ast.unparse(s)
+        assert isinstance(s, ast.AnnAssign) and s.value is not None and isinstance(s.target, ast.Name), f'not `name: type = value`: {line}'
+        assert s.lineno == s.end_lineno and len(comment) > 3, f'needs one line and a comment: {line}'
+    lines = [s.lineno for s, _ in found]
+    assert len(set(lines)) == len(lines), 'one parameter a line'
+    assert {'tiny', 'root'} <= {s.target.id for s, _ in found}
+
+def test_readme_is_made_from_the_index():
+    assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(NBS/'index.ipynb'), 'run `make readme`'
+
+def test_readme_links_lead_somewhere():
+    to = re.findall(r'\]\(([^)\s]+)\)', (ROOT/'README.md').read_text(encoding='utf-8'))
+    assert [t for t in to if not re.match(r'https?:|#', t) and not (ROOT/t.split('#')[0]).exists()] == []

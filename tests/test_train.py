@@ -1,0 +1,120 @@
+"Training survives `kill -9`: the same bits as a run that was left alone."
+import json, math, os, signal, subprocess, sys, time
+from pathlib import Path
+import pytest, torch
+from torch import nn
+from sgsvg.core import Run, SgsvgError
+from sgsvg.train import Stage, ema_of, fit, load_state, pack
+
+STEPS = 120
+
+class ToyGan(Stage):
+    "Two nets of channels-last convolutions, two fused optimisers, an average, a schedule, a buffer, a number: all that a checkpoint must hold."
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        G = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.SiLU(), nn.Conv2d(8, 1, 3, padding=1)).to(memory_format=torch.channels_last)
+        D = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.SiLU(), nn.Dropout(.2), nn.Conv2d(8, 1, 3)).to(memory_format=torch.channels_last)
+        self.nets,self.emas,self.extra = dict(G=G, D=D), dict(G=ema_of(G, .9)), dict(balance=1.)
+        self.opts = dict(G=torch.optim.Adam(G.parameters(), 1e-3, fused=True), D=torch.optim.AdamW(D.parameters(), 1e-3, fused=True))
+        self.scheds = dict(G=torch.optim.lr_scheduler.CosineAnnealingLR(self.opts['G'], STEPS))
+
+    def batch(self, step, generator): return torch.rand(4, 1, 8, 8, generator=generator)
+
+    def step(self, real):
+        G,D,sp = self.nets['G'],self.nets['D'],nn.functional.softplus
+        with self.autocast():
+            fake = G(torch.randn(4, 3, 8, 8))
+            d = sp(D(fake.detach()).float()).mean() + sp(-D(real).float()).mean()
+        self.opts['D'].zero_grad(); self.backward(d); self.opts['D'].step()
+        with self.autocast(): g = sp(-D(fake).float()).mean()*self.extra['balance']
+        self.opts['G'].zero_grad(); self.backward(g); self.opts['G'].step()
+        self.update_ema()
+        self.extra['balance'] = .9*self.extra['balance'] + .1*d.item()
+        return dict(d=d, g=g)
+
+    def sample(self, path): self.nets['G'].eval(); path.write_bytes(b'seen')
+
+def train(root, id, **kw):
+    stage = ToyGan()
+    done = fit(stage, Run(root, id, {}), **(dict(steps=STEPS, seed=5, save_every=5, sample_every=50, log_every=4, device='cpu') | kw))
+    return stage,done
+
+def same(a, b):
+    (ta,ra),(tb,rb) = pack(a),pack(b)
+    return ta.keys() == tb.keys() and all(torch.equal(ta[k], tb[k]) for k in ta) and ra == rb
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n)
+
+def killed(root, id, at):
+    "Train in another process; `kill -9` once `metrics.jsonl` shows step `at`."
+    child = subprocess.Popen([sys.executable, __file__, str(root), id], stderr=subprocess.PIPE, env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join(sys.path)})
+    path,limit = Path(root)/id/'metrics.jsonl',time.monotonic()+120
+    def reached(): return path.exists() and any(json.loads(o)['step'] >= at for o in path.read_text().split('\n')[:-1])
+    while not reached() and child.poll() is None and time.monotonic() < limit: time.sleep(.003)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL, child.stderr.read().decode()
+
+def lines(root, id): return [{k:v for k,v in o.items() if k != 'seconds'} for o in Run(root, id, {}).metrics()]
+
+def test_kill_9_and_resume_gives_the_same_bits(tmp_path):
+    killed(tmp_path, 'killed', STEPS//4)
+    state = tmp_path/'killed'/'state'
+    (state/'.step-000000999.abcd.tmp.safetensors').write_bytes(b'half')
+    killed(tmp_path, 'killed', STEPS//2)
+    again,done = train(tmp_path, 'killed')
+    assert done and len(Run(tmp_path, 'killed', {}).config['resumed']) >= 2
+    whole,_ = train(tmp_path, 'whole')
+    assert same(whole, again)
+    assert lines(tmp_path, 'whole') == lines(tmp_path, 'killed')
+    assert sorted(o.name for o in state.iterdir()) == ['lock', f'step-{STEPS-5:09d}.safetensors', f'step-{STEPS:09d}.safetensors']
+
+def test_a_run_that_is_done_does_nothing_more(tmp_path):
+    first,_ = train(tmp_path, 'a', steps=6)
+    again,done = train(tmp_path, 'a', steps=6)
+    assert done and same(first, again)
+
+def test_pieces(tmp_path):
+    whole,_ = train(tmp_path, 'whole', steps=5)
+    pieces = [train(tmp_path, 'pieces', steps=5, max_minutes=0)[1] for _ in range(5)]
+    assert pieces == [False]*4 + [True]
+    again,_ = train(tmp_path, 'pieces', steps=5)
+    assert same(whole, again)
+
+def test_not_finite_keeps_the_last_good_checkpoint(tmp_path):
+    class Poisoned(ToyGan):
+        def step(self, batch):
+            terms = super().step(batch)
+            return terms if self.scheds['G'].last_epoch < 7 else terms | dict(g=math.nan)
+    with pytest.raises(SgsvgError, match="step 8: the term 'g' is nan; the last good checkpoint is .*step-000000006"):
+        fit(Poisoned(), Run(tmp_path, 'nan', {}), steps=20, save_every=3, device='cpu')
+    assert load_state(ToyGan(), Run(tmp_path, 'nan', {}))['step'] == 6
+
+def test_another_seed_or_another_stage_is_refused(tmp_path):
+    train(tmp_path, 'a', steps=3)
+    with pytest.raises(SgsvgError, match='was started with seed 5, now it is 6'): train(tmp_path, 'a', seed=6)
+    class Wider(ToyGan):
+        def __init__(self): super().__init__(); self.nets['D'] = nn.Conv2d(1, 3, 5)
+    with pytest.raises(SgsvgError, match='of another stage'): fit(Wider(), Run(tmp_path, 'a', {}), steps=9, seed=5, device='cpu')
+
+def test_all_checkpoints_damaged(tmp_path):
+    train(tmp_path, 'a', steps=6)
+    for path in (tmp_path/'a'/'state').glob('*.safetensors'): path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(SgsvgError, match='no checkpoint in .* can be read'): train(tmp_path, 'a')
+
+def test_record(tmp_path):
+    train(tmp_path, 'a', steps=50)
+    files = {o.name for o in (tmp_path/'a').iterdir()}
+    assert files == {'config.json', 'curves.png', 'metrics.jsonl', 'samples', 'state', 'tb'}
+    assert [o.name for o in (tmp_path/'a'/'samples').iterdir()] == ['000000050.png']
+    assert str(tmp_path) not in (tmp_path/'a'/'config.json').read_text()
+    assert len(lines(tmp_path, 'a')) == 13
+
+if __name__ == '__main__':
+    torch.set_num_threads(1)
+    train(*sys.argv[1:])
