@@ -76,7 +76,7 @@ def load_clip(
         path = _weights_file(name, pretrained)
         try: open_clip.load_checkpoint(model, path, strict=True)
         except Exception as e: raise SgsvgError(f'{path}: these weights do not fit CLIP {name!r} ({str(e).splitlines()[0][:120]})') from None
-    model.config = cfg
+    model.config,model.kwargs = cfg,dict(name=cfg)
     return model.eval()
 
 # %% ../nbs/25_clipspace.ipynb #2d7281ab
@@ -126,6 +126,7 @@ class SoundEncoder(nn.Module):
         self.body = nn.Sequential(*[ResDown(a,b) for a,b in zip(channels, channels[1:])])
         self.norm = _norm(channels[-1])
         self.head,self.level = nn.Linear(channels[-1]*cells, embed_dim),nn.Linear(cells, embed_dim)
+        self.logit_scale = nn.Parameter(torch.tensor(1/.07).log())
 
     def forward(self, x:Tensor)->Tensor:
         want = (1, self.kwargs['n_mels'], self.kwargs['width'])
@@ -169,19 +170,17 @@ def tilt_spectrogram(
 
 # %% ../nbs/25_clipspace.ipynb #cee90698
 class ClipSpace(nn.Module):
-    "F_v, F_t (a CLIP) and F_a (a sound encoder): `.image`, `.text`, `.sound`, each -> (B,d) float32 of length 1. `.kwargs` rebuilds it."
+    "F_v, F_t (a CLIP) and F_a (a sound encoder): `.image`, `.text`, `.sound`, each -> (B,d) float32 of length 1."
     def __init__(self,
-        clip:str|dict='world',      # see `clip_config`
-        sound:dict|None=None,       # arguments of `SoundEncoder`; embed_dim is CLIP's
-        pretrained:str|None=None,   # CLIP weights, see `load_clip`
+        clip:str|dict|nn.Module='world', # see `clip_config`, or what `load_clip` returned
+        sound:SoundEncoder|None=None,    # None: a new one
+        pretrained:str|None=None,        # CLIP weights, see `load_clip`
     ):
         super().__init__()
-        self.clip = load_clip(clip, pretrained)
+        self.clip = clip if isinstance(clip, nn.Module) else load_clip(clip, pretrained)
         cfg = self.clip.config
         self.dim,self.size = cfg['model_cfg']['embed_dim'],cfg['model_cfg']['vision_cfg']['image_size']
-        self.sound_encoder = SoundEncoder(**{**(sound or {}), 'embed_dim':self.dim})
-        self.sound_logit_scale = nn.Parameter(torch.tensor(1/.07).log())
-        self.kwargs = dict(clip=cfg, sound=self.sound_encoder.kwargs)
+        self.sound_encoder = sound or SoundEncoder(embed_dim=self.dim)
         for k in ('mean','std'): self.register_buffer(k, torch.tensor(cfg['preprocess_cfg'][k]).view(3,1,1), persistent=False)
         self.tokenizer = open_clip.SimpleTokenizer(context_length=cfg['model_cfg']['text_cfg'].get('context_length', 77))
 
@@ -205,4 +204,4 @@ class ClipSpace(nn.Module):
     @property
     def sound_scale(self)->Tensor:
         "Inverse temperature of sound against the other two"
-        return self.sound_logit_scale.exp().clamp(max=100)
+        return self.sound_encoder.logit_scale.exp().clamp(max=100)

@@ -54,7 +54,7 @@ def augment(
 
 # %% ../nbs/32_critics.ipynb #7462b528
 class Mixer(nn.Module):
-    "Frozen random cross-channel and cross-scale mixing of four maps (Sauer et al. 2021, section 3.2); all come out with `width` times 1, 2, 4, 8 channels at most doubled per level."
+    "Frozen random cross-channel and cross-scale mixing of four maps (Sauer et al. 2021); map j comes out with `n_out[max(j-1,0)]` channels at its own size."
     def __init__(self, n_in, n_out, seed:int=0):
         super().__init__()
         g = torch.Generator().manual_seed(seed)

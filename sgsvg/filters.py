@@ -164,9 +164,10 @@ class _ScaleShiftAct(torch.autograd.Function):
         x,d,y = ctx.saved_tensors
         g = torch.ops.aten.leaky_relu_backward(g, y, .2, True)
         gd = (g*x).sum((2,3), keepdim=True) if ctx.needs_input_grad[1] else None
-        m = g.sum(0, keepdim=True) if ctx.n and ctx.n[0]==1 else g   # shared noise: add up the batch once, for both
-        gn = m.sum(1, keepdim=True) if ctx.n else None
-        return g*d, gd, m.sum((0,2,3), keepdim=True), gn
+        gb = g.sum((2,3), keepdim=True).sum(0, keepdim=True)
+        gn = None
+        if ctx.n: gn = (g.permute(0,2,3,1) @ g.new_ones(g.shape[1],1)).permute(0,3,1,2).sum_to_size(ctx.n)   # a product sums channels fastest
+        return g*d, gd, gb, gn
 
 # %% ../nbs/12_filters.ipynb #f65c58bd
 def styled_conv(

@@ -114,7 +114,6 @@ def dots(
     r = torch.as_tensor(r, device=v.x.device).clamp(min=.6*v.px)
     gx = torch.exp(-((v.x[:,0] - x)/r)**2)
     gy = torch.exp(-((v.y[:,0,:,0][:,None] - y)/(r*squash))**2)
-    x,y,gx,gy = torch.broadcast_tensors(x,y,gx[...,:1],gy[...,:1])[:2] + (gx,gy)
     B = len(v.e)
     gx, gy = gx.expand(B,-1,-1), (gy*a).expand(B,-1,-1)
     return (gy.transpose(1,2) @ gx)[:,None]
@@ -172,8 +171,8 @@ def sky(v):
     "Gradient, stars, sun or moon with its glow."
     t = (1 - v.y/v.hor).clamp(0,1)
     img = mix(v.pal.horizon, v.pal.zenith, t**.75).expand(-1,-1,-1,v.x.shape[-1])
-    n = 36
-    stars = dots(v, (golden(n)-.5)*1.1*v.x.max()*2, golden(n,1)*.6, .006, .35+.6*golden(n,2))
+    x, y, a = spread(v, 36, 3)
+    stars = dots(v, (x-.5)*2.2*v.x.max(), .6*y, .006, .35+.6*a)
     img = screen(img, stars*v.night*smooth(.1,.4,t))
     d = ((v.x-v.sx)**2 + (v.y-v.sy)**2).sqrt()
     r = .045 + .02*v.night
