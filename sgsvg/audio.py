@@ -45,10 +45,15 @@ def _promised(box):
 
 def _raw(box, sr, path):
     "Yield planar float frames, resampled to `sr` if given; decoding errors become `SgsvgError`."
-    conv = av.AudioResampler(format='fltp', rate=sr)
+    conv, last, given = av.AudioResampler(format='fltp', rate=sr), None, 0
     try:
-        for frame in box.decode(box.streams.audio[0]): yield from conv.resample(frame)
-        yield from conv.resample(None)
+        for last in box.decode(box.streams.audio[0]):
+            for out in conv.resample(last): given += 1; yield out
+        for out in conv.resample(None): given += 1; yield out
+        if last is not None and not given:   # fewer samples than FFmpeg's resampler needs: passed on as they are
+            out, = av.AudioResampler(format='fltp').resample(last)
+            out.sample_rate = sr
+            yield out
     except (av.FFmpegError, ValueError) as e:
         raise SgsvgError(f"{path} is damaged or cut short ({e.__class__.__name__} while decoding); export or download it again") from e
 

@@ -63,7 +63,7 @@ def _movement(cls, T, fps, g):
     if cls==7: return slow(_u(g,2.,6.)) + .25*slow(.4)
     return slow(_u(g,1.5,5.)) + .15*slow(.4)
 
-LOW = ((.1,.6), (.3,.65), (.3,.65), (.15,.6), (.25,.65), (.15,.6), (.2,.6), (.3,.65), (.25,.65)) # range of a class's softest moment
+LOW = ((.1,.6), (.3,.65), (.3,.65), (.15,.6), (.25,.65), (.15,.6), (.2,.6), (.3,.65), (.35,.7)) # range of a class's softest moment
 
 def intensity(
     cls:int,   # class number, index into `CLASSES`
@@ -169,7 +169,7 @@ def _waves(n, sr, a, g):
     foam = _norm(_shape(_noise(n,g), sr, [(100,-12),(500,-3),(_log(g,900,3000),0),(5000,-6),(10000,-14)]))*(1+.3*_drift(n,.06*sr,g)).clamp(min=.2)
     drip = _norm(_grains(n,sr,g,_log(g,10,80),(250,1800),(2,6),(0,.3)))
     spray = _bangs(n,sr,g,_log(g,15,90),_log(g,.004,.02),[(150,-14),(800,-2),(2500,0),(10000,_u(g,-16,-6))])
-    return surf + foam*a*_log(g,.3,1.5) + spray*_log(g,.2,1.) + drip*_log(g,.03,.25)
+    return surf + foam*a*_log(g,.3,1.5) + spray*_log(g,.3,1.2) + drip*_log(g,.03,.25)
 
 def _boat(n, sr, a, g):
     "Slaps and drips beside a boat: low blobs, few at a time, over little else."
@@ -197,14 +197,14 @@ def _drops(n, sr, a, g):
 # %% ../nbs/15_foley.ipynb #3e24bdee
 def _thunder(n, sr, a, g):
     f = _log(g,70,260)
-    rumble = _norm(_shape(_noise(n,g), sr, [(25,-4),(f/2,0),(f,0),(2.5*f,-9),(1200,_u(g,-32,-18)),(3000,_u(g,-50,-32)),(9000,-62)]))*(1+_u(g,.35,.7)*_drift(n,_log(g,.05,.25)*sr,g)).clamp(min=.15)
+    rumble = _norm(_shape(_noise(n,g), sr, [(25,-4),(f/2,0),(f,0),(2.5*f,-9),(1200,_u(g,-32,-18)),(3000,_u(g,-50,-32)),(9000,-62)]))*(1+_u(g,.45,.9)*_drift(n,_log(g,.08,.35)*sr,g)).clamp(min=.15)
     crack = _bangs(n,sr,g,_log(g,15,60),.03,[(60,-3),(500,0),(3000,-8),(9000,-18)])*_attack(a,sr,_log(g,.2,1.2))
     rain = _norm(_shape(_noise(n,g), sr, [(200,-8),(2000,0),(9000,-4)]))
-    return rumble + crack*_log(g,.05,2.5) + rain*_log(g,.002,.02)
+    return rumble + crack*_log(g,.05,2.5) + rain*_log(g,.0005,.01)
 
 def _bubbles(n, sr, a, g):
     f = _log(g,80,220)
-    rumble = _norm(_shape(_noise(n,g), sr, [(25,-2),(f,0),(3*f,-18),(8*f,-44),(9000,-72)]))*(1+.15*_drift(n,.2*sr,g))
+    rumble = _norm(_shape(_noise(n,g), sr, [(25,-2),(f,0),(3*f,_u(g,-16,-9)),(8*f,_u(g,-52,-40)),(9000,-76)]))*(1+.15*_drift(n,.2*sr,g))
     top = _log(g,500,2000)
     b = _norm(_grains(n,sr,g,_log(g,6,60),(top/5,top),(3,11),(.1,1.),tail=.6))
     click = _norm(_shape(_sparse(n,sr,_log(g,10,60),g), sr, [(300,-14),(2000,0),(9000,-2)]))
@@ -223,11 +223,11 @@ def _whistle(n, sr, a, g):
     return (torch.sin(ph)+.15*torch.sin(2*ph)).float()*a*(1+_drift(n,.5*sr,g)).clamp(min=0)
 
 def _wind(n, sr, a, g):
-    leaves, sings = _either(g,.4), _either(g,.6)
-    f = _log(g,150,550) if sings else _log(g,70,250)
-    low = _norm(_shape(_noise(n,g), sr, [(25,-2),(f/2,0),(f,-2),(2*f,-12),(5*f,_u(g,-30,-22)),(9000,_u(g,-54,-42))]))
-    air = _norm(_shape(_noise(n,g), sr, [(60,-6),(400,-3),(_log(g,600,2000),0),(3000,_u(g,-7,0)),(10000,_u(g,-14,-4))]))
-    return low*(_log(g,.1,1.5) if leaves else 1) + air*(.5+a).sqrt()*(1 if leaves else _log(g,.003,.06)) + (_whistle(n,sr,a,g)*_log(g,.4,2.5) if sings and not leaves else 0)
+    leaves, sings = _either(g,.33), _either(g,.5)
+    f = _log(g,250,900) if sings else _log(g,90,300)
+    low = _norm(_shape(_noise(n,g), sr, [(25,-2),(f/2,0),(f,-1),(1.8*f,_u(g,-14,-8)),(4.5*f,_u(g,-34,-22)),(9000,_u(g,-58,-44))]))
+    air = _norm(_shape(_noise(n,g), sr, [(60,-6),(400,-3),(_log(g,600,2000),0),(3000,_u(g,-8,-2)),(10000,_u(g,-17,-7))]))
+    return low*(_log(g,.04,.4) if leaves else 1) + air*(.5+a).sqrt()*(1 if leaves else _log(g,.001,.02)) + (_whistle(n,sr,a,g)*_log(g,.4,2.5) if sings and not leaves else 0)
 
 TEXTURES = (_explosion, _fire, _rain, _waves, _stream, _thunder, _bubbles, _waterfall, _wind)
 
@@ -255,7 +255,7 @@ def _room(x, sr, g):
     y = AF.fftconvolve(x, ir)[:len(x)]
     return _shape(y, sr, [(20,-_u(g,0,20)),(_log(g,30,90),-tilt),(1000,0),(top,tilt),(top*1.5,tilt-_u(g,6,30))])
 
-HISS = ((1e-4,.01),)*5 + ((.003,.03), (2e-5,.003), (1e-4,.01), (.002,.02)) # of a class; a far thunder is recorded with the gain up
+HISS = ((1e-4,.015),)*5 + ((2e-4,.02), (1e-5,6e-4), (1e-4,.015), (2e-4,.03)) # of a class: least and most
 
 def _floor(n, sr, g, cls):
     "What the microphone hears when nothing happens, relative to the sound's RMS."
