@@ -61,12 +61,13 @@ class Trajectory(nn.Module):
         noise:Tensor,        # added at each step, `(B,T,num_ws,w_dim)` or `(B,1,num_ws,w_dim)` when held
         fps:float,           # frames a second, for the clock
         state:tuple|None=None, # what the previous call returned, to continue
+        start:int=0,         # without a state: the first frame's number, for the clock
     )->tuple[Tensor,tuple]:  # path `(B,T,num_ws,w_dim)`, state
-        w, hs, done = state or (torch.zeros_like(w_a[:,0]), [None]*len(self.bands), 0)
-        a, noise = self.gain*(w_a - self.w_avg), noise.expand_as(w_a)
+        a, noise = w_a - self.w_avg, noise.expand_as(w_a)
+        w, hs, done = state or (a[:,0] + noise[:,0], [None]*len(self.bands), start)
         clock = clock_code((torch.arange(w_a.shape[1], device=w_a.device) + done)/fps, self.clock)
         path = []
         for t in range(w_a.shape[1]):
-            w, hs = self.step(self.carry*w + a[:,t] + noise[:,t], clock[t].expand(len(w), -1), hs)
+            w, hs = self.step(self.carry*w + self.gain*a[:,t] + noise[:,t], clock[t].expand(len(w), -1), hs)
             path.append(w)
         return torch.stack(path, 1) + self.w_avg, (w, hs, done + w_a.shape[1])

@@ -4,7 +4,7 @@ import pytest
 
 from repo import EXPERIMENTS
 
-ORDER = 'train_judge train_generator train_clipspace train_inversion train_trajectory pack generate evaluate'.split()
+ORDER = 'train_judge train_generator train_clip train_sound train_inversion train_trajectory pack generate evaluate'.split()
 rank = {n: i for i, n in enumerate(ORDER)}
 ordered = sorted(EXPERIMENTS, key=lambda p: (rank.get(p.stem, len(ORDER)), p.stem))
 
