@@ -26,6 +26,7 @@ numpy>=2,<3
 av>=18,<20
 pillow>=11
 matplotlib>=3.9,<4
+matplotlib-inline>=0.1
 tqdm>=4.66
 tensorboard>=2.18
 jupyterlab>=4,<5
