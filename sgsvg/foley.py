@@ -223,9 +223,9 @@ def _whistle(n, sr, a, g):
     return (torch.sin(ph)+.15*torch.sin(2*ph)).float()*a*(1+_drift(n,.5*sr,g)).clamp(min=0)
 
 def _wind(n, sr, a, g):
-    leaves, sings = _either(g,.33), _either(g,.5)
-    f = _log(g,250,900) if sings else _log(g,90,300)
-    low = _norm(_shape(_noise(n,g), sr, [(25,-2),(f/2,0),(f,-1),(1.8*f,_u(g,-14,-8)),(4.5*f,_u(g,-34,-22)),(9000,_u(g,-58,-44))]))
+    leaves, sings = _either(g,.4), _either(g,.6)
+    f = _log(g,200,650) if sings else _log(g,90,300)
+    low = _norm(_shape(_noise(n,g), sr, [(25,-2),(f/2,0),(f,-1),(2*f,_u(g,-14,-8)),(5*f,_u(g,-30,-22)),(9000,_u(g,-58,-44))]))
     air = _norm(_shape(_noise(n,g), sr, [(60,-6),(400,-3),(_log(g,600,2000),0),(3000,_u(g,-8,-2)),(10000,_u(g,-17,-7))]))
     return low*(_log(g,.04,.4) if leaves else 1) + air*(.5+a).sqrt()*(1 if leaves else _log(g,.001,.02)) + (_whistle(n,sr,a,g)*_log(g,.4,2.5) if sings and not leaves else 0)
 
