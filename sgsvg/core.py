@@ -161,7 +161,10 @@ def save_model(
 ):
     "Write `tensors` and `meta` as one safetensors file. Values keep their type; memory layout is not kept."
     plain = {k:v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in tensors.items()}
-    with atomic_path(path) as p: save_file(plain, p, metadata={'sgsvg': json.dumps(meta)})
+    with atomic_path(path) as p:
+        mode = p.stat().st_mode
+        save_file(plain, p, metadata={'sgsvg': json.dumps(meta)})
+        p.chmod(mode)   # safetensors makes files that only their owner may read
 
 # %% ../nbs/00_core.ipynb #2e13f26f
 def _header(path:Path)->dict:
