@@ -28,7 +28,7 @@ def readme(nb):
     book = nbformat.read(nb, 4)
     book.cells = [c for c in map(shown, book.cells) if c is not None]
     text, _ = MarkdownExporter().from_notebook_node(book)
-    text = re.sub(r'^```python\n\s*```\n', '', text, flags=re.M)
+    text = re.sub(r'^```(?:python)?\n\s*```\n', '', text, flags=re.M)
     return re.sub(r'\n{3,}', '\n\n', LINK.sub(from_root, text)).strip() + '\n'
 
 if __name__ == '__main__':
