@@ -226,7 +226,9 @@ def test_a_moment_of_an_hour(hour, tmp_path, sgsvg):
     assert sgsvg('generate', hour, '-o', tmp_path/'out.mp4', '--seconds', '.4', '--fps', '10')[0] == 0
     assert is_film(tmp_path/'out.mp4', .4)
 
-def run(*argv, **kw): return subprocess.Popen([str(a) for a in (*COMMAND, *argv)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
+def heed(): signal.signal(signal.SIGINT, signal.SIG_DFL)   # a shell's background jobs ignore it, and so would what they start
+
+def run(*argv, **kw): return subprocess.Popen([str(a) for a in (*COMMAND, *argv)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed, **kw)
 
 def finished(p):
     out, err = p.communicate(timeout=120)

@@ -1,4 +1,4 @@
-"Every experiment runs from start to end, tiny, on the CPU, each on what the ones before it left."
+"Every experiment runs from start to end, tiny, on the CPU, each on what the ones before it left (so this file runs in one process)."
 import papermill as pm
 import pytest
 
@@ -11,7 +11,6 @@ ordered = sorted(EXPERIMENTS, key=lambda p: (rank.get(p.stem, len(ORDER)), p.ste
 @pytest.fixture(scope='module')
 def place(tmp_path_factory): return tmp_path_factory.mktemp('experiments')
 
-@pytest.mark.xdist_group('papermill')
 @pytest.mark.parametrize('nb', ordered, ids=lambda p: p.stem)
 def test_experiment(nb, place):
     known = pm.inspect_notebook(str(nb))
