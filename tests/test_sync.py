@@ -37,13 +37,11 @@ def copy(tmp_path_factory):
 
 def differing(copy, files): return [f for f in files if not (copy/f).is_file() or not filecmp.cmp(ROOT/f, copy/f, shallow=False)]
 
-@pytest.mark.xdist_group('copy')
 def test_export_changes_nothing(copy):
     made = sorted(p.relative_to(copy).as_posix() for p in (copy/'sgsvg').glob('*.py'))
     assert made == sorted(rel(p) for p in (ROOT/'sgsvg').glob('*.py'))
     assert differing(copy, made) == [], 'run `make export`'
 
-@pytest.mark.xdist_group('copy')
 def test_clean_changes_nothing(copy): assert differing(copy, map(rel, NOTEBOOKS)) == [], 'run `make export`'
 
 def test_notebooks_are_small():
