@@ -10,7 +10,7 @@ import csv, hashlib
 from pathlib import Path
 import torch
 from torch import Tensor
-from .audio import loudness, probe, read as read_sound, to_mono
+from .audio import loudness, read as read_sound, to_mono
 from .core import SgsvgError
 from .video import read as read_video
 from .world import CLASSES, Clip, clip

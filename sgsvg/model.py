@@ -27,8 +27,9 @@ def build(
     tensors:dict[str,Tensor], meta:dict, # what `load_model` returned
 )->torch.nn.Module:
     "One net of a model file, with its weights, in float32, ready to use; `SgsvgError` if it does not fit."
-    spec = meta['nets'][name]
-    if spec.get('class') not in NETS: raise SgsvgError(f"the model's {name} is a {spec.get('class')!r}, which sgsvg {_version()} does not know: update sgsvg, or check the file")
+    try: spec = dict(meta['nets'][name])
+    except (KeyError, TypeError, ValueError): raise SgsvgError(f"the file has no {name}: give a whole model, or the run that trained its {name}") from None
+    if str(spec.get('class')) not in NETS: raise SgsvgError(f"the model's {name} is a {spec.get('class')!r}, which sgsvg {_version()} does not know: update sgsvg, or check the file")
     cls, mine = NETS[spec['class']], {k[len(name)+1:]: v for k,v in tensors.items() if k.startswith(name+'.')}
     try:
         with torch.device('meta'): want = {k: v.shape for k,v in cls(**spec['kwargs']).state_dict().items()}

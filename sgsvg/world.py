@@ -253,7 +253,7 @@ FIRE = (0x000000, 0x40100a, 0xb02a0a, 0xf87a12, 0xffd048, 0xfff8d8)
 
 def ramp(v, t, colours=FIRE):
     "A colour ramp over `t` in [0,1]."
-    t, n = t.clamp(0,1)*(len(colours)-1), len(colours)
+    t = t.clamp(0,1)*(len(colours)-1)
     return sum(rgb(c,v)*(1-(t-i).abs()).clamp(min=0) for i,c in enumerate(colours))
 
 def capsule(v, x0, y0, x1, y1, r):

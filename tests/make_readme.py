@@ -1,5 +1,5 @@
 "README.md from nbs/index.ipynb: its markdown, its code, and outputs that are themselves markdown."
-import re, sys
+import re
 from pathlib import Path
 from posixpath import join, normpath
 
