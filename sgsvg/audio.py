@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SMALL_MEL', 'PAPER_MEL', 'SILENCE', 'SoundInfo', 'probe', 'to_mono', 'resample', 'read', 'stream', 'MelSpec',
-           'log_mel', 'n_frames', 'windows', 'loudness', 'stream_windows']
+           'log_mel', 'n_frames', 'framed_mel', 'windows', 'views', 'loudness', 'stream_windows']
 
 # %% ../nbs/10_audio.ipynb #cf7c6102
 import math
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import numpy as np
 import torch
 import torchaudio.functional as AF
 from torch import Tensor
@@ -200,18 +199,33 @@ def _cut(mel, start, spec):
     idx = start[:,None] + torch.arange(spec.width)
     return mel[:,idx].transpose(0,1)[:,None]
 
-def windows(
+def framed_mel(
     wave:Tensor,            # `(channels,samples)` or `(samples,)`
     sr:int,                 # its rate, Hz
     fps:float,              # video frames per second
     spec:MelSpec=SMALL_MEL,
     ref=None,               # as in `log_mel`
-)->Tensor:                  # `(T,1,n_mels,width)` in [0,1]
-    "Log-mel windows of the mono sound, window t centred on `(t+.5)/fps`; beyond the ends is silence, 0."
+)->tuple[Tensor,Tensor]:    # `(n_mels,columns)` in [0,1], `(T,)`
+    "Log-mel of the mono sound with silence, 0, at both ends, and the first column of each frame's window: window t is centred on `(t+.5)/fps`."
     start = _starts(n_frames(wave.shape[-1]/sr, fps), fps, spec)
     mel = log_mel(to_mono(wave), sr, spec, ref)[0]
     left, right = max(0, -int(start[0])), max(0, int(start[-1])+spec.width-mel.shape[1])
-    return _cut(torch.nn.functional.pad(mel, (left,right)), start+left, spec)
+    return torch.nn.functional.pad(mel, (left,right)), start+left
+
+def windows(wave:Tensor, sr:int, fps:float, spec:MelSpec=SMALL_MEL, ref=None)->Tensor:
+    "All windows `(T,1,n_mels,width)` of `framed_mel`."
+    return _cut(*framed_mel(wave, sr, fps, spec, ref), spec)
+
+# %% ../nbs/10_audio.ipynb #e8855ac8
+def views(
+    windows:Tensor, # `(B,1,n_mels,width)` in [0,1], 80 dB from 0 to 1
+)->Tensor:          # `(B,4,n_mels,width)`
+    "A log-mel window, its texture (0 beyond the ends of the sound), its shape and its level, as four planes."
+    heard = (windows>0).to(windows)
+    texture = (windows - windows.sum(3, keepdim=True)/heard.sum(3, keepdim=True).clamp(min=1))*heard
+    shape = windows - windows.mean(2, keepdim=True)
+    level = 1 + (10**(8*(windows-1))).mean(2, keepdim=True).clamp(min=1e-8).log10()/8
+    return torch.cat([windows, 2*texture, 2*shape, level.expand_as(windows)], 1)
 
 # %% ../nbs/10_audio.ipynb #0d94d4a8
 def _energy(x, first, sr, fps, bins):

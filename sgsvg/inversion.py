@@ -8,6 +8,7 @@ __all__ = ['SqueezeExcite', 'IRSE', 'StyleHead', 'Inversion']
 # %% ../nbs/30_inversion.ipynb #dba0f640
 import torch
 from torch import nn, Tensor
+from .audio import views
 
 # %% ../nbs/30_inversion.ipynb #f5ce982a
 class SqueezeExcite(nn.Module):
@@ -49,20 +50,21 @@ class Inversion(nn.Module):
         bands:tuple=((0,3),(3,6),(6,12)),       # coarse, mid, fine ranges of style layers
         channels:tuple=(32,48,64,96),           # channels at 1/2, 1/4, 1/8 and 1/16 of the window
         size:int=64,                            # windows are resized to size x size
+        four_views:bool=True,                   # look at `audio.views`; False: at the log-mel alone, as published
     ):
         super().__init__()
-        self.kwargs = dict(num_ws=num_ws, w_dim=w_dim, bands=bands, channels=channels, size=size)
+        self.kwargs = dict(num_ws=num_ws, w_dim=w_dim, bands=bands, channels=channels, size=size, four_views=four_views)
         if bands[0][0]!=0 or bands[-1][1]!=num_ws: raise ValueError(f'bands {bands} do not cover 0..{num_ws}')
-        self.bands, self.size = [tuple(b) for b in bands], size
+        self.bands, self.size, self.four_views = [tuple(b) for b in bands], size, four_views
         c = list(channels)
-        self.stem = nn.Sequential(nn.Conv2d(1, c[0], 3, 2, 1, bias=False), nn.BatchNorm2d(c[0]), nn.PReLU(c[0]))
+        self.stem = nn.Sequential(nn.Conv2d(4 if four_views else 1, c[0], 3, 2, 1, bias=False), nn.BatchNorm2d(c[0]), nn.PReLU(c[0]))
         self.levels = nn.ModuleList(nn.Sequential(IRSE(a, b, 2), IRSE(b, b)) for a,b in zip(c, c[1:]))
         self.heads = nn.ModuleList(StyleHead(ch, w_dim, size>>s) for ch,s,(lo,hi) in zip(c[:0:-1], (4,3,2), self.bands) for _ in range(lo, hi))
         self.register_buffer('w_avg', torch.zeros(w_dim))
 
     def forward(self, windows:Tensor)->Tensor:
-        x = self.stem(nn.functional.interpolate(windows, (self.size, self.size), mode='bilinear', antialias=True) if windows.shape[-2:]!=(self.size,)*2 else windows)
-        maps = []
+        if windows.shape[-2:]!=(self.size,)*2: windows = nn.functional.interpolate(windows, (self.size, self.size), mode='bilinear', antialias=True)
+        x, maps = self.stem(views(windows) if self.four_views else windows), []
         for level in self.levels: maps.append(x := level(x))
         feats = [m for m,(lo,hi) in zip(maps[::-1], self.bands) for _ in range(lo, hi)]
         return torch.stack([h(f) for h,f in zip(self.heads, feats)], 1).float() + self.w_avg

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from torch import Tensor
 from .core import load_model, save_model
-from .audio import MelSpec, SMALL_MEL, loudness, n_frames, windows
+from .audio import MelSpec, SMALL_MEL, framed_mel, loudness, n_frames
 from .clips import Recordings
 from .foley import CLASSES, intensity, sound
 from .world import caption, condition, draw, render
@@ -57,10 +57,10 @@ class FramePool:
 STEADY = ('fire crackling', 'raining', 'squishing water', 'underwater bubbling', 'waterfall burbling', 'wind noise')
 
 class SoundPool:
-    "Clips of sound, cut into windows: `windows` `(n,T,1,n_mels,width)`, `e` (loudness) `(n,T)`, `cls` `(n,)`, `source` (a name each)."
+    "Clips of sound: `mels` uint8 `(n,n_mels,columns)`, `e` (loudness) `(n,T)`, `cls` `(n,)`, `source` (a name each), `start` `(T,)` as in `framed_mel`."
     def __init__(self, seconds:float=4., fps:float=15, spec:MelSpec=SMALL_MEL):
         self.seconds, self.fps, self.spec, self.T = seconds, fps, spec, n_frames(seconds, fps)
-        self._windows, self._e, self._cls, self.source = [], [], [], []
+        self._mels, self._e, self._cls, self.source = [], [], [], []
 
     def __len__(self): return len(self.source)
 
@@ -68,7 +68,8 @@ class SoundPool:
         "Add `wave` `(channels,samples)` at the spec's rate; silence fills what is missing of the clip length."
         n = round(self.seconds*self.spec.sr)
         wave = torch.nn.functional.pad(wave[:, :n], (0, max(0, n - wave.shape[1])))
-        self._windows.append((windows(wave, self.spec.sr, self.fps, self.spec)*255).round().to(torch.uint8))
+        mel, self.start = framed_mel(wave, self.spec.sr, self.fps, self.spec)
+        self._mels.append((mel*255).round().to(torch.uint8))
         self._e.append(loudness(wave, self.spec.sr, self.fps))
         self._cls.append(cls); self.source.append(source)
 
@@ -87,17 +88,32 @@ class SoundPool:
 
     def stack(self):
         "Make the tensors, after the last `add`."
-        self.windows, self.e, self.cls = torch.stack(self._windows), torch.stack(self._e), torch.tensor(self._cls)
+        self.mels, self.e, self.cls = torch.stack(self._mels), torch.stack(self._e), torch.tensor(self._cls)
         return self
 
+    def windows(self, i, t)->Tensor:
+        "The windows of clips `i` at frames `t`, index tensors that broadcast to a shape: `(*shape,1,n_mels,width)` in [0,1]."
+        i, t = torch.broadcast_tensors(torch.as_tensor(i), torch.as_tensor(t))
+        columns = self.start[t][...,None] + torch.arange(self.spec.width)
+        return self.mels[i[...,None],:,columns].transpose(-1, -2)[...,None,:,:].float()/255
+
+    def pick(self, n:int, generator:torch.Generator)->Tensor:
+        "`n` random clips, every class equally often."
+        return torch.multinomial(1/torch.bincount(self.cls).float()[self.cls], n, replacement=True, generator=generator)
+
     def batch(self, n:int, T:int, generator:torch.Generator)->dict:
-        "`n` random stretches of `T` frames: `windows` `(n,T,1,n_mels,width)` in [0,1], `e` `(n,T)`, `cls` `(n,)`; every class equally often."
-        share = 1/torch.bincount(self.cls).float()[self.cls]
-        i = torch.multinomial(share, n, replacement=True, generator=generator)
+        "`n` random stretches of `T` frames: `windows` `(n,T,1,n_mels,width)` in [0,1], `e` `(n,T)`, `cls` `(n,)`."
+        i = self.pick(n, generator)
         t = torch.randint(self.T - T + 1, (n, 1), generator=generator) + torch.arange(T)
-        return dict(windows=self.windows[i[:,None], t].float()/255, e=self.e[i[:,None], t], cls=self.cls[i])
+        return dict(windows=self.windows(i[:,None], t), e=self.e[i[:,None], t], cls=self.cls[i])
 
 # %% ../nbs/26_pools.ipynb #95773345
+def _same_foley(mels, world, seed, like):
+    "Whether the first sounds of the world, made again, are those that were kept."
+    few = SoundPool(like.seconds, like.fps, like.spec)
+    few.add_world(min(world, len(CLASSES)), seed)
+    return not world or (few.stack().mels.int()-mels[:len(few)].int()).abs().max() <= 1
+
 def training_sounds(
     path,                   # where the pool is kept; made, or made anew, if it is not there with these settings
     world:int,              # clips of the world
@@ -114,13 +130,13 @@ def training_sounds(
     want = dict(world=world, recordings=sorted(recordings.sources), recorded=recorded, seed=seed, seconds=seconds, fps=fps, spec=asdict(spec))
     if Path(path).exists():
         tensors, meta = load_model(path)
-        if meta['made'] == want:
-            pool.windows, pool.e, pool.cls, pool.source = tensors['windows'], tensors['e'], tensors['cls'], meta['source']
+        if meta['made'] == want and _same_foley(tensors['mels'], world, seed, pool):
+            pool.mels, pool.e, pool.cls, pool.start, pool.source = *(tensors[k] for k in ('mels', 'e', 'cls', 'start')), meta['source']
             return pool
     pool.add_world(world, seed, progress)
     pool.add_recordings(recordings, recorded, seed)
     pool.stack()
-    save_model(path, dict(windows=pool.windows, e=pool.e, cls=pool.cls), dict(made=want, source=pool.source))
+    save_model(path, dict(mels=pool.mels, e=pool.e, cls=pool.cls, start=pool.start), dict(made=want, source=pool.source))
     return pool
 
 # %% ../nbs/26_pools.ipynb #db955b2d

@@ -486,7 +486,7 @@ def splashing(v):
 # %% ../nbs/20_world.ipynb #fe11cd77
 def stream(v):
     "A mountain stream between green banks; its white water follows `e`."
-    u, e = v.u, v.e
+    u = v.u
     v.hor = v.hor-.1
     img = land(v, height=1.3, near=.08)
     top = v.hor+.09
