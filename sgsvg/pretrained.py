@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from . import core, stylegan2, stylegan3
+from .audio import RELEASED_MEL
 from .core import SgsvgError
 from .filters import fir
 
@@ -512,7 +513,7 @@ def fit(
     strict:bool=True,          # a missing or an unknown tensor is an error
 )->tuple[nn.Module, list]:     # the net, and rows `(name, shape, 'read' | 'missing' | 'not used')`
     "Build a net and fill it."
-    _check_sizes(kwargs)
+    (check_schedule if cls is stylegan3.Generator else _check_sizes)(kwargs)
     try:
         with torch.device('meta'): want = {k: tuple(v.shape) for k,v in cls(**kwargs).state_dict().items()}
     except Exception as e: raise SgsvgError(f'no generator can be built with the arguments in the file ({_shown(str(e))})') from e
@@ -623,7 +624,6 @@ def _stylegan2(kwargs:dict, tensors:dict, strict:bool):
 
 def _stylegan3(kwargs:dict, tensors:dict, strict:bool):
     "Its filters follow from its arguments; those in the file must be the same."
-    check_schedule(kwargs)
     theirs = {k: tensors.pop(k) for k in list(tensors) if re.search(r'\.(up|down)_filter$', k)}
     net,rows = fit(stylegan3.Generator, kwargs, tensors, strict)
     for k,f in theirs.items():
@@ -810,7 +810,8 @@ def import_weights(
     name = next(k for k,v in GENERATORS.items() if type(g) is v)
     more,nets = authors_model(parts, g) if parts else ({}, {})
     meta = dict(nets=dict(generator={'class':name, 'kwargs':g.kwargs}) | nets, provenance=dict(imported=list(rows)))
-    if parts: meta |= dict(variant='released', clip=clip, fps=30)
+    if parts: meta |= dict(variant='released', fps=30, mel=dataclasses.asdict(RELEASED_MEL), provenance=dict(imported=list(rows), clip=clip))
+    if parts and name == 'StyleGAN3': g.freeze_input()
     tensors = {f'generator.{k}': v for k,v in g.state_dict().items()} | more
     if check: check(tensors, meta)
     core.save_model(out, tensors, meta)

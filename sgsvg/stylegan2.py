@@ -59,7 +59,7 @@ def unit(x:Tensor)->Tensor:
     return x*(x.square().mean(1, keepdim=True)+1e-8).rsqrt()
 
 class Mapping(nn.Module):
-    "`z` `(B,z_dim)` and condition `c` `(B,c_dim)` to styles `(B,num_ws,w_dim)`, or `(B,w_dim)` if `num_ws` is None."
+    "`z` `(B,z_dim)` and condition `c`, `(B,c_dim)` or the index of a class, to styles `(B,num_ws,w_dim)`, or `(B,w_dim)` if `num_ws` is None."
     def __init__(self, z_dim:int, c_dim:int, w_dim:int, num_ws:int|None, num_layers:int=8, lr_mul:float=.01):
         super().__init__()
         self.z_dim,self.c_dim,self.w_dim,self.num_ws,self.num_layers = z_dim,c_dim,w_dim,num_ws,num_layers
@@ -68,14 +68,18 @@ class Mapping(nn.Module):
         for i,(a,b) in enumerate(zip(sizes, sizes[1:])): setattr(self, f'fc{i}', Dense(a, b, act=True, lr_mul=lr_mul))
         self.register_buffer('w_avg', torch.zeros(w_dim))
     def forward(self, z, c=None, truncation_psi=1.):
-        if self.c_dim and c is None: raise SgsvgError(f'this network needs a label: give c, (batch, {self.c_dim}), or a class index')
+        if self.c_dim and c is None: raise SgsvgError(f'this network needs a label: give c, (batch, {self.c_dim}), or a class from 0 to {self.c_dim-1}')
         x = [unit(z.float())] if self.z_dim else []
-        if self.c_dim: x.append(unit(self.embed(c)))
+        if self.c_dim: x.append(unit(self.embed(self.label(c, len(z)) if isinstance(c, int) else c)))
         w = torch.cat(x, 1)
         for i in range(self.num_layers): w = getattr(self, f'fc{i}')(w)
         if self.num_ws is None: return w
         if truncation_psi!=1: w = self.w_avg.lerp(w, truncation_psi)
         return w[:,None].expand(-1, self.num_ws, -1)
+    def label(self, class_idx:int, n:int)->Tensor:
+        "`n` times the one-hot label of a class, `(n,c_dim)`."
+        if not 0<=class_idx<self.c_dim: raise SgsvgError(f'no class {class_idx}: the network has {self.c_dim}, from 0 to {self.c_dim-1}')
+        return F.one_hot(torch.tensor([class_idx]*n, device=self.w_avg.device), self.c_dim).float()
     @torch.no_grad()
     def update_w_avg(self, w:Tensor, beta:float=.995):
         "Move the running mean towards the batch's mean; `w` is `(B,w_dim)` or `(B,num_ws,w_dim)`."
