@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core import SgsvgError
-from .filters import GAIN, bias_act, conv_down, modulated_conv, styled_conv, up_image
+from .filters import GAIN, bias_act, conv_down, styled_conv, up_image
 
 # %% ../nbs/22_stylegan2.ipynb #f5117a9e
 class Dense(nn.Module):

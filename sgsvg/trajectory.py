@@ -9,6 +9,7 @@ __all__ = ['Band', 'clock_code', 'Trajectory', 'step_noise']
 import math
 import torch
 from torch import nn, Tensor
+from .inversion import check_bands
 
 # %% ../nbs/31_trajectory.ipynb #9aec495c
 class Band(nn.Module):
@@ -61,8 +62,7 @@ class Trajectory(nn.Module):
         super().__init__()
         self.kwargs = dict(num_ws=num_ws, w_dim=w_dim, bands=bands, hidden=hidden, layers=layers, carry=carry, gain=gain, clock=clock,
                            bidirectional=bidirectional, remix=remix, once=once, noise_gain=noise_gain, mix=mix)
-        if bands[0][0]!=0 or bands[-1][1]!=num_ws: raise ValueError(f'bands {bands} do not cover 0..{num_ws}')
-        self.bands, self.w_dim, self.carry, self.gain, self.clock = [tuple(b) for b in bands], w_dim, carry, gain, tuple(clock)
+        self.bands, self.w_dim, self.carry, self.gain, self.clock = check_bands(bands, num_ws), w_dim, carry, gain, tuple(clock)
         self.once, self.noise_gain, self.mix = once, noise_gain, mix
         self.nets = nn.ModuleList(Band((hi-lo)*w_dim, 2*len(clock), hidden, layers, bidirectional, remix) for lo,hi in self.bands)
         self.register_buffer('w_avg', torch.zeros(w_dim))
