@@ -100,7 +100,7 @@ class SoundVideo:
         try:
             if missing := [p for p in parts if p not in meta['nets']]:
                 raise SgsvgError(f"{path} has no {missing[0]}: give a whole model, one that SoundVideo.save wrote, or that `sgsvg import` made of a StyleGAN3 and the authors' four files")
-            mel, fps, variant = MelSpec(**meta['mel']), float(meta['fps']), meta.get('variant', 'ours')
+            mel, fps, variant = MelSpec(**meta['mel']), float(meta['fps']), str(meta.get('variant', 'ours'))
         except (KeyError, TypeError, ValueError) as e: raise SgsvgError(f"{path} is not a sound-to-video model ({e}): give one that SoundVideo.save wrote") from e
         nets = [build(p, tensors, meta) for p in parts]
         space = ClipSpace(build('clip', tensors, meta), build('sound', tensors, meta)) if 'clip' in meta['nets'] else None
