@@ -48,6 +48,7 @@ nbclient>=0.10
 
 dev = tests + '''
 jupytext>=1.16
+pytest-benchmark>=5
 ruff>=0.12
 '''.split()
 

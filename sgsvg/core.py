@@ -172,7 +172,7 @@ def _header(path:Path)->dict:
     size,other = path.stat().st_size,SgsvgError(f"{path} is not a .safetensors file: give a model that sgsvg wrote, or convert yours with `sgsvg import`")
     with open(path, 'rb') as f: start = f.read(9)
     if start[:4] == b'PK\3\4' or (start[:1] == b'\x80' and start[8:] != b'{'):
-        raise SgsvgError(f"{path} looks like a pickle (.pt, .pth, .pkl), which could run code and is never opened: convert it with `sgsvg import`")
+        raise SgsvgError(f"{path} looks like a pickle (.pt, .pth, .pkl), which could run code: convert it with `sgsvg import`, which reads it without")
     if size < 8: raise other
     n, = struct.unpack('<Q', start[:8])
     with open(path, 'rb') as f: text = f.read(min(n, 100_000_000) + 8)[8:] if n < 100_000_000 else b''

@@ -130,7 +130,8 @@ def training_sounds(
     want = dict(world=world, recordings=sorted(recordings.sources), recorded=recorded, seed=seed, seconds=seconds, fps=fps, spec=asdict(spec))
     if Path(path).exists():
         tensors, meta = load_model(path)
-        if meta['made'] == want and _same_foley(tensors['mels'], world, seed, pool):
+        made = meta['made']
+        if {**made, 'spec':asdict(MelSpec(**made['spec']))} == want and _same_foley(tensors['mels'], world, seed, pool):
             pool.mels, pool.e, pool.cls, pool.start, pool.source = *(tensors[k] for k in ('mels', 'e', 'cls', 'start')), meta['source']
             return pool
     pool.add_world(world, seed, progress)

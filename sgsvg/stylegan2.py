@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core import SgsvgError
-from .filters import GAIN, bias_act, conv_down, modulated_conv, styled_conv, up_image
+from .filters import GAIN, bias_act, conv_down, styled_conv, up_image
 
 # %% ../nbs/22_stylegan2.ipynb #f5117a9e
 class Dense(nn.Module):
@@ -59,7 +59,7 @@ def unit(x:Tensor)->Tensor:
     return x*(x.square().mean(1, keepdim=True)+1e-8).rsqrt()
 
 class Mapping(nn.Module):
-    "`z` `(B,z_dim)` and condition `c` `(B,c_dim)` to styles `(B,num_ws,w_dim)`, or `(B,w_dim)` if `num_ws` is None."
+    "`z` `(B,z_dim)` and condition `c`, `(B,c_dim)` or the index of a class, to styles `(B,num_ws,w_dim)`, or `(B,w_dim)` if `num_ws` is None."
     def __init__(self, z_dim:int, c_dim:int, w_dim:int, num_ws:int|None, num_layers:int=8, lr_mul:float=.01):
         super().__init__()
         self.z_dim,self.c_dim,self.w_dim,self.num_ws,self.num_layers = z_dim,c_dim,w_dim,num_ws,num_layers
@@ -68,13 +68,18 @@ class Mapping(nn.Module):
         for i,(a,b) in enumerate(zip(sizes, sizes[1:])): setattr(self, f'fc{i}', Dense(a, b, act=True, lr_mul=lr_mul))
         self.register_buffer('w_avg', torch.zeros(w_dim))
     def forward(self, z, c=None, truncation_psi=1.):
+        if self.c_dim and c is None: raise SgsvgError(f'this network needs a label: give c, (batch, {self.c_dim}), or a class from 0 to {self.c_dim-1}')
         x = [unit(z.float())] if self.z_dim else []
-        if self.c_dim: x.append(unit(self.embed(c)))
+        if self.c_dim: x.append(unit(self.embed(self.label(c, len(z)) if isinstance(c, int) else c)))
         w = torch.cat(x, 1)
         for i in range(self.num_layers): w = getattr(self, f'fc{i}')(w)
         if self.num_ws is None: return w
         if truncation_psi!=1: w = self.w_avg.lerp(w, truncation_psi)
         return w[:,None].expand(-1, self.num_ws, -1)
+    def label(self, class_idx:int, n:int)->Tensor:
+        "`n` times the one-hot label of a class, `(n,c_dim)`."
+        if not 0<=class_idx<self.c_dim: raise SgsvgError(f'no class {class_idx}: the network has {self.c_dim}, from 0 to {self.c_dim-1}')
+        return F.one_hot(torch.tensor([class_idx]*n, device=self.w_avg.device), self.c_dim).float()
     @torch.no_grad()
     def update_w_avg(self, w:Tensor, beta:float=.995):
         "Move the running mean towards the batch's mean; `w` is `(B,w_dim)` or `(B,num_ws,w_dim)`."
@@ -93,9 +98,9 @@ def mix(
 # %% ../nbs/22_stylegan2.ipynb #8a358a3f
 class StyledConv(nn.Module):
     "Synthesis layer: style, 3x3 convolution (doubling if `up`), noise, bias, leaky ReLU."
-    def __init__(self, n_in:int, n_out:int, w_dim:int, res:int, up:bool, noise_seed:int):
+    def __init__(self, n_in:int, n_out:int, w_dim:int, res:int, up:bool, noise_seed:int, clamp:float|None=None):
         super().__init__()
-        self.res,self.up = res,up
+        self.res,self.up,self.clamp = res,up,clamp
         self.affine = Dense(w_dim, n_in, bias_init=1.)
         self.weight = nn.Parameter(torch.randn(n_out, n_in, 3, 3))
         self.bias = nn.Parameter(torch.zeros(n_out))
@@ -107,12 +112,13 @@ class StyledConv(nn.Module):
         else: n = torch.randn(len(x), 1, self.res, self.res, device=x.device)
         return n*self.noise_strength
     def forward(self, x, w, noise_mode='const'):
-        return styled_conv(x, self.weight, self.affine(w), self.bias, self.noise(x, noise_mode), up=self.up)
+        return styled_conv(x, self.weight, self.affine(w), self.bias, self.noise(x, noise_mode), up=self.up, clamp=self.clamp)
 
 class ToRGB(nn.Module):
     "Styled 1x1 convolution to the picture's channels, in float32, no demodulation."
-    def __init__(self, n_in:int, channels:int, w_dim:int):
+    def __init__(self, n_in:int, channels:int, w_dim:int, clamp:float|None=None):
         super().__init__()
+        self.clamp = clamp
         self.affine = Dense(w_dim, n_in, bias_init=1.)
         self.weight = nn.Parameter(torch.randn(channels, n_in, 1, 1))
         self.bias = nn.Parameter(torch.zeros(channels))
@@ -121,17 +127,18 @@ class ToRGB(nn.Module):
         s = self.affine(w)*self.gain
         w = (self.weight[None,:,:,0,0]*s[:,None]).to(x.dtype)                     # (B, channels, n_in): small enough to be per sample
         y = x.permute(0,2,3,1).flatten(1,2) @ w.transpose(1,2)                    # no copy: x is channels-last
-        return y.float().view(len(x), *x.shape[2:], -1).permute(0,3,1,2) + self.bias[:,None,None]
+        y = y.float().view(len(x), *x.shape[2:], -1).permute(0,3,1,2) + self.bias[:,None,None]
+        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
 # %% ../nbs/22_stylegan2.ipynb #821d1591
 class SynthesisBlock(nn.Module):
     "Two styled layers (the first doubles) and the picture so far; the 4x4 block starts from its constant."
-    def __init__(self, n_in:int, n_out:int, w_dim:int, res:int, channels:int, noise_seed:int):
+    def __init__(self, n_in:int, n_out:int, w_dim:int, res:int, channels:int, noise_seed:int, clamp:float|None=None):
         super().__init__()
-        if n_in: self.conv0 = StyledConv(n_in, n_out, w_dim, res, True, noise_seed)
+        if n_in: self.conv0 = StyledConv(n_in, n_out, w_dim, res, True, noise_seed, clamp)
         else: self.const = nn.Parameter(torch.randn(n_out, res, res))
-        self.conv1 = StyledConv(n_out, n_out, w_dim, res, False, noise_seed+1)
-        self.torgb = ToRGB(n_out, channels, w_dim)
+        self.conv1 = StyledConv(n_out, n_out, w_dim, res, False, noise_seed+1, clamp)
+        self.torgb = ToRGB(n_out, channels, w_dim, clamp)
         self.first,self.num_conv = n_in==0, 2 if n_in else 1
     def forward(self, x, img, ws, noise_mode):
         "`ws` `(B, num_conv+1, w_dim)`"
@@ -150,13 +157,13 @@ def sizes(resolution:int)->list:
 
 class Synthesis(nn.Module):
     "Styles `(B,num_ws,w_dim)` to pictures `(B,channels,res,res)`, float32, nominally in [-1,1]."
-    def __init__(self, w_dim:int, resolution:int, channels:int=3, channel_base:int=32768, channel_max:int=512, noise_seed:int=0):
+    def __init__(self, w_dim:int, resolution:int, channels:int=3, channel_base:int=32768, channel_max:int=512, noise_seed:int=0, conv_clamp:float|None=None):
         super().__init__()
         self.w_dim,self.resolution,self.res = w_dim,resolution,sizes(resolution)
         self.num_ws = 2*len(self.res)
         n = {r: min(channel_base//r, channel_max) for r in self.res}
         for i,r in enumerate(self.res):
-            setattr(self, f'b{r}', SynthesisBlock(n[r//2] if i else 0, n[r], w_dim, r, channels, 1000*noise_seed+2*i))
+            setattr(self, f'b{r}', SynthesisBlock(n[r//2] if i else 0, n[r], w_dim, r, channels, 1000*noise_seed+2*i, conv_clamp))
     def forward(self, ws, noise_mode='const'):
         ws = ws.float()
         x = img = None; i = 0
@@ -177,14 +184,16 @@ class Generator(nn.Module):
         channel_max:int=512,
         num_layers:int=8,       # of the mapping net
         noise_seed:int=0,       # of the constant noise pictures
+        conv_clamp:float|None=None, # bound of every layer's result; the published files use 256
+        lr_multiplier:float=.01,    # of the mapping net
     ):
         super().__init__()
         self.kwargs = dict(z_dim=z_dim, c_dim=c_dim, w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels,
-            channel_base=channel_base, channel_max=channel_max, num_layers=num_layers, noise_seed=noise_seed)
+            channel_base=channel_base, channel_max=channel_max, num_layers=num_layers, noise_seed=noise_seed, conv_clamp=conv_clamp, lr_multiplier=lr_multiplier)
         self.z_dim,self.c_dim,self.w_dim,self.img_resolution,self.img_channels = z_dim,c_dim,w_dim,img_resolution,img_channels
-        self.synthesis = Synthesis(w_dim, img_resolution, img_channels, channel_base, channel_max, noise_seed)
+        self.synthesis = Synthesis(w_dim, img_resolution, img_channels, channel_base, channel_max, noise_seed, conv_clamp)
         self.num_ws = self.synthesis.num_ws
-        self.mapping = Mapping(z_dim, c_dim, w_dim, self.num_ws, num_layers)
+        self.mapping = Mapping(z_dim, c_dim, w_dim, self.num_ws, num_layers, lr_multiplier)
     def forward(self, z, c=None, truncation_psi=1., noise_mode='const'):
         return self.synthesis(self.mapping(z, c, truncation_psi), noise_mode)
 

@@ -1,0 +1,147 @@
+"From the authors' files, and from NVIDIA's, to a video: tiny files in their formats, `sgsvg import`, `sgsvg generate`."
+import pickle, re, sys
+from types import ModuleType
+from unittest.mock import patch
+
+import av, pytest, torch
+from torch import nn
+
+from media import tone, write_sound
+from sgsvg import cli, core, stylegan2, stylegan3
+from sgsvg.audio import RELEASED_MEL, stream_windows
+from sgsvg.filters import fir
+from sgsvg.inversion import PSPInversion
+from sgsvg.model import SoundVideo
+
+W_DIM = 8
+STARTS = (0, 3, 7, 21)      # the first unit of each stage, in the authors' flat count
+
+def run(capsys, *argv):
+    status = cli.main([str(a) for a in argv])
+    return status, *capsys.readouterr()
+
+# --- the authors' files ---------------------------------------------------------------------------------------------------------------
+
+def their_name(k):
+    "A name of `PSPInversion` as in `audio_inversion_.pth`."
+    k = re.sub(r'^levels\.(\d)\.(\d+)\.', lambda m: f'body.{STARTS[int(m[1])]+int(m[2])}.', k)
+    for ours,theirs in ((r'^stem\.', 'input_layer.'), (r'\.short\.', '.shortcut_layer.'), (r'\.body\.5\.net\.1\.', '.res_layer.5.fc1.'), (r'\.body\.5\.net\.3\.', '.res_layer.5.fc2.'), (r'\.body\.', '.res_layer.'),
+                        (r'^laterals\.0\.', 'latlayer1.'), (r'^laterals\.1\.', 'latlayer2.'), (r'^(heads\.[0-2])\.net\.10\.', r'\1.linear.'), (r'^(heads\.[3-6])\.net\.12\.', r'\1.linear.'), (r'\.net\.14\.', '.linear.'),
+                        (r'\.net\.', '.convs.'), (r'^(heads\.\d+)\.encoder\.', r'\1.transformer_encoder.'), (r'^heads\.', 'styles.')):
+        k = re.sub(ours, theirs, k)
+    return f'encoder.{k}'
+
+class Walker(nn.Module):
+    "One recurrent net as the trainer (or with `remix`, the generator script) saves it."
+    def __init__(self, n, remix, hidden=4, layers=2):
+        super().__init__()
+        self.rnn,self.fc = nn.GRU(n, hidden, layers, bidirectional=True),nn.Linear(2*hidden, n)
+        if remix: self.audio_noise_fc = nn.Linear(2*layers*hidden, 2*layers*hidden)
+
+def write_theirs(folder, heads, remix, prefix):
+    "The four files and a StyleGAN3; also the encoder and the generator."
+    torch.manual_seed(0)
+    encoder = PSPInversion(16, W_DIM, channels=(4,4,8,8), heads=heads).eval()
+    g = stylegan3.Generator(z_dim=8, w_dim=W_DIM, img_resolution=32, channel_base=256, channel_max=8)
+    g.mapping.w_avg.normal_()
+    g.synthesis.input.affine.weight.data.normal_()
+    sd = {their_name(k): v for k,v in encoder.state_dict().items() if k!='w_avg'}
+    if heads!='conv': sd |= {f'encoder.styles.{k}.positional_encoding.pe': torch.zeros(5, 1, 8) for k in range(16)}
+    files = dict(lhq=g.state_dict(), audio_inversion_=sd) | {f'{b}former_': Walker(n*W_DIM, remix).state_dict() for b,n in (('coarse', 4), ('mid', 4), ('fine', 8))}
+    for name,sd in files.items(): torch.save({prefix*(name!='lhq') + k: v for k,v in sd.items()}, folder/f'{name}.pth')
+    return [folder/f'{name}.pth' for name in files], encoder, g
+
+@pytest.mark.parametrize('heads,remix,prefix', (('conv', True, ''), ('flattened', False, 'module.')))
+def test_authors(heads, remix, prefix, tmp_path, capsys):
+    files, encoder, g = write_theirs(tmp_path, heads, remix, prefix)
+    model, sound, film = tmp_path/'authors.safetensors', write_sound(tmp_path/'tone.wav', tone(.4, 44100), 44100), tmp_path/'out.mp4'
+    status, out, err = run(capsys, 'import', *files, model)
+    assert (status, err) == (0, '') and 'not used' not in out and 'missing' not in out
+    assert run(capsys, 'generate', sound, '-o', film, '--model', model, '--device', 'cpu') == (0, f'{film}\n', '')
+    with av.open(str(film)) as c:
+        assert [s.codec_context.name for s in c.streams] == ['h264', 'aac']
+        assert sum(1 for _ in c.decode(video=0)) == 12                  # 30 frames a second
+    m = SoundVideo.load(model, 'cpu')
+    assert (m.variant, m.mel, m.fps, m.trajectory.mix) == ('released', RELEASED_MEL, 30, .4)
+    affine = m.generator.synthesis.input.affine
+    assert not affine.weight.any() and torch.allclose(affine.bias, g.freeze_input().synthesis.input.affine.bias)
+    path = torch.cat([p for p,_ in m.paths(sound)], 1)
+    window = next(stream_windows(sound, 30, m.mel, middle=True))[0][:1]
+    assert torch.allclose(path[:,0], encoder(window) + (g.mapping.w_avg if heads!='conv' else 0), atol=1e-5)    # the encoder's weights arrived
+    w, state = path[:,0], [None]*3
+    for t in range(1, 4):
+        to, state = m.trajectory.step(w, torch.zeros(1, 0), state)
+        w = .4*to + .6*w
+        assert torch.allclose(path[:,t], w, atol=1e-5)
+
+def test_a_generator_alone_is_no_model(tmp_path, capsys):
+    files, *_ = write_theirs(tmp_path, 'conv', False, '')
+    sound = write_sound(tmp_path/'tone.wav', tone(.4, 44100), 44100)
+    assert run(capsys, 'import', files[0], tmp_path/'g.safetensors')[0] == 0
+    status, out, err = run(capsys, 'generate', sound, '-o', tmp_path/'out.mp4', '--model', tmp_path/'g.safetensors')
+    assert (status, out, err.count('\n')) == (1, '', 1) and 'has no inversion' in err and 'sgsvg import' in err
+    status, out, err = run(capsys, 'generate', sound, '-o', tmp_path/'out.mp4', '--model', files[0])
+    assert (status, out, err.count('\n')) == (1, '', 1) and 'sgsvg import' in err
+
+# --- NVIDIA's files -------------------------------------------------------------------------------------------------------------------
+
+def _reconstruct_persistent_obj(meta): raise AssertionError
+class EasyDict(dict): pass
+
+class Persistent:
+    "A module that pickles as NVIDIA's do."
+    def __init__(self, net, kwargs=()): self.net,self.kwargs = net,EasyDict(kwargs)
+    def __reduce__(self):
+        name, filters = type(self.net).__name__, dict(resample_filter=fir()) if type(self.net).__name__ in ('StyledConv', 'SynthesisBlock') else {}
+        state = dict(_parameters=dict(self.net._parameters), _buffers=dict(self.net._buffers)|filters, _modules={k: Persistent(m) for k,m in self.net.named_children()}, _init_args=(), _init_kwargs=self.kwargs)
+        return sys.modules['torch_utils.persistence']._reconstruct_persistent_obj, (dict(type='class', version=6, module_src='1/0', class_name=name, state=state),)
+
+def nvidia(g, **more):
+    "Bytes of a `.pkl` with `g` as its `G_ema`."
+    kw = {k: g.kwargs[k] for k in ('z_dim', 'c_dim', 'w_dim', 'img_resolution', 'img_channels')}
+    init = kw | dict(mapping_kwargs=EasyDict(num_layers=g.kwargs['num_layers']), synthesis_kwargs=EasyDict({k: g.kwargs[k] for k in ('channel_base', 'channel_max')}, num_fp16_res=4)) | more
+    found, fakes = dict(_reconstruct_persistent_obj=_reconstruct_persistent_obj, EasyDict=EasyDict), {}
+    for name,k in (('torch_utils.persistence', '_reconstruct_persistent_obj'), ('dnnlib.util', 'EasyDict')):
+        fakes |= {name.split('.')[0]: ModuleType(name.split('.')[0]), name: ModuleType(name)}
+        setattr(fakes[name], k, found[k]); found[k].__module__ = name
+    with patch.dict(sys.modules, fakes): return pickle.dumps(dict(G=None, D=None, G_ema=Persistent(g, init), augment_pipe=None, training_set_kwargs=EasyDict(path='x')), 4)
+
+def stylegan2_of(**kw): return stylegan2.Generator(**dict(z_dim=8, c_dim=3, w_dim=8, img_resolution=16, channel_base=64, channel_max=8, num_layers=2) | kw)
+
+def test_pkl(tmp_path, capsys):
+    "Import, look, load; a class by its index."
+    g = stylegan2_of()
+    (tmp_path/'net.pkl').write_bytes(nvidia(g))
+    status, out, err = run(capsys, 'import', tmp_path/'net.pkl', tmp_path/'net.safetensors')
+    assert (status, err) == (0, '') and 'the same as ours' in out
+    status, out, err = run(capsys, 'info', tmp_path/'net.safetensors')
+    assert (status, err) == (0, '') and '"class": "Generator"' in out and f'{sum(v.numel() for v in g.state_dict().values()):,}' in out
+    from sgsvg.pretrained import load_stylegan
+    again, z = load_stylegan(tmp_path/'net.safetensors'), torch.randn(2, 8)
+    with torch.no_grad(): assert torch.equal(again(z, 1), g(z, torch.eye(3)[[1,1]]))
+
+BAD = dict(
+    wrong_resolution=(lambda: nvidia(stylegan2_of(), img_resolution=32), 'synthesis.b32'),
+    no_power_of_two=(lambda: nvidia(stylegan2_of(), img_resolution=100), 'power of two'),
+    other_labels=(lambda: nvidia(stylegan2_of(), c_dim=5), 'mapping.embed.weight'),
+    no_g_ema=(lambda: nvidia(stylegan2_of()).replace(b'G_ema', b'G_emb'), 'has no G_ema, only G_emb'),
+    truncated=(lambda: nvidia(stylegan2_of())[:-5000], 'cut short'),
+    unknown_class=(lambda: nvidia(stylegan2_of()).replace(b'\x8c\x09Generator', b'\x8c\x09Penerator'), 'G_ema is a Penerator'),
+)
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_network(case, tmp_path, capsys):
+    data, words = BAD[case]
+    (tmp_path/'net.pkl').write_bytes(data())
+    status, out, err = run(capsys, 'import', tmp_path/'net.pkl', tmp_path/'o.safetensors')
+    assert (status, out, err.count('\n')) == (1, '', 1) and words in err and 'unexpected' not in err, err
+    assert not (tmp_path/'o.safetensors').exists()
+
+def test_half_precision(tmp_path, capsys):
+    (tmp_path/'net.pkl').write_bytes(nvidia(stylegan2_of().half()))
+    assert run(capsys, 'import', tmp_path/'net.pkl', tmp_path/'o.safetensors')[0] == 0
+    tensors, _ = core.load_model(tmp_path/'o.safetensors')
+    assert {v.dtype for v in tensors.values()} == {torch.float32}
+
+def test_no_such_class(tmp_path):
+    with pytest.raises(core.SgsvgError, match='no class 3: the network has 3'): stylegan2_of()(torch.randn(1, 8), 3)
