@@ -96,7 +96,7 @@ def test_regulariser():
 def test_heads():
     "`flattened` reads almost nothing of its feature map, `conv` and `tokens` all of it; `flattened` and `tokens` share their weights; `grid` is not the pyramid's."
     share, keys = {}, {}
-    with pytest.raises(SgsvgError, match='unknown style heads'): PSPInversion(NUM_WS, W_DIM, heads='grid')
+    with pytest.raises(SgsvgError, match='unknown style heads'): PSPInversion(NUM_WS, W_DIM, ((0,3),(3,7),(7,NUM_WS)), heads='grid')
     for word in [w for w in CHOICES['heads'] if w!='grid']:
         torch.manual_seed(0)
         net = PSPInversion(NUM_WS, W_DIM, ((0,3),(3,7),(7,NUM_WS)), heads=replace(PAPER, heads=word).heads, **SMALL).eval()
