@@ -7,7 +7,7 @@ __all__ = ['COLUMNS', 'ENDINGS', 'PART', 'FOUND', 'SHOWN', 'STYLE', 'Row', 'plai
            'download_line', 'read_folder', 'windows_of', 'encode_picture', 'encode_sound', 'add_member', 'Settings',
            'make_piece', 'read_piece', 'piece_path', 'look_at_all', 'put_right', 'parts', 'with_parts', 'same_pairs',
            'drop_repeats', 'split_of', 'settle_splits', 'sample_of', 'shards_of', 'pack', 'write_csv', 'reason_counts',
-           'card_of', 'write_html', 'build']
+           'card_of', 'write_html', 'build', 'samples', 'contact_sheet']
 
 # %% ../nbs/14_dataset.ipynb #c0c030e5
 import base64, csv, fcntl, hashlib, html, io, json, math, os, re, shlex, sys, tarfile
@@ -380,23 +380,25 @@ def pack(
     settings,       # `Settings`
     per_shard=512,  # clips, about
     progress=False,
-)->dict:            # name -> sha256, in order
+)->dict:            # name -> (clips, sha256), in order
     "Write the shards that are not there yet; remove those of an earlier build that are no more."
     record = Path(out)/'.work'/'shards.json'
     was, now = json.loads(record.read_text()) if record.exists() else {}, {}
     for name, mine in tqdm(shards_of(rows, per_shard).items(), desc='shards', disable=not progress):
         made_of = hashlib.sha256(repr([(r.key, r.cls, r.caption, r.split, Path(r.piece).name) for r in mine]).encode()).hexdigest()
         path = Path(out)/name
-        if was.get(name, [0])[0] == made_of and path.exists() and path.stat().st_size == was[name][2]: now[name] = was[name]; continue
+        if was.get(name, [0])[0] == made_of and path.exists() and path.stat().st_size == was[name][1]:
+            now[name] = was[name]
+            continue
         (Path(out)/'dataset.json').unlink(missing_ok=True)   # what it says is no longer true
         with atomic_path(path) as p, open(p, 'wb') as f, tarfile.open(fileobj=(h := _Hashed(f)), mode='w|', format=tarfile.USTAR_FORMAT) as tar:
             for r in mine:
                 for member in sample_of(r, settings): add_member(tar, *member)
-        now[name] = [made_of, h.sha.hexdigest(), path.stat().st_size]
+        now[name] = [made_of, path.stat().st_size, len(mine), h.sha.hexdigest()]
         write_json(record, was | now)
     for name in was.keys()-now.keys(): (Path(out)/name).unlink(missing_ok=True)
     write_json(record, now)
-    return {n:h for n, (_, h, _) in now.items()}
+    return {name:tuple(x[2:]) for name, x in now.items()}
 
 # %% ../nbs/14_dataset.ipynb #b032508a
 FOUND = 'width height fps seconds codec vfr interlaced rotation bits hdr bars cuts motion shades sound_codec sr channels sound_seconds level peak silent clipped'.split()
@@ -423,7 +425,8 @@ def card_of(rows, shards:dict, **settings)->dict:
     "What `dataset.json` says."
     kept = [r for r in rows if not r.reasons]
     splits = {s:_tally([r for r in kept if r.split == s]) for s in sorted({r.split for r in kept})}
-    return dict(format=1, **_tally(kept), splits=splits, asked_for=len(rows), left_out=reason_counts(rows), sha256=shards, settings=settings,
+    return dict(format=1, **_tally(kept), splits=splits, asked_for=len(rows), left_out=reason_counts(rows),
+                shards={k:n for k, (n, _) in shards.items()}, sha256={k:h for k, (_, h) in shards.items()}, settings=settings,
                 versions=dict(sgsvg=version('sgsvg'), av=version('av'), ffmpeg='.'.join(map(str, av.library_versions['libavcodec']))))
 
 # %% ../nbs/14_dataset.ipynb #a425ad4f
@@ -515,3 +518,61 @@ def _asked_for(manifest, videos, out, seconds, columns, how):
     files = read_folder(manifest, seconds, out)
     n = look_at_all(files, out, None, *how)
     return [w for r in files for w in ([r] if r.reasons else windows_of(r, _found(r)['seconds']))], n
+
+# %% ../nbs/14_dataset.ipynb #bd4e7c2d
+def samples(path):
+    "The clips of a shard, one after the other, as `{ending: bytes}`."
+    one, key = {}, None
+    with tarfile.open(path, 'r|') as tar:
+        for m in tar:
+            k, _, ending = m.name.rpartition('.')
+            if one and k != key:
+                yield one
+                one = {}
+            one[ending], key = tar.extractfile(m).read(), k
+    if one: yield one
+
+def _pick(out, per_class, most=2000):
+    "Up to `per_class` clips of each class, and the level of every clip that was seen on the way"
+    picked, levels = defaultdict(list), defaultdict(list)
+    shards = json.loads((Path(out)/'dataset.json').read_text())
+    want = len(shards['classes'])*per_class
+    for i, s in enumerate(x for name in shards['shards'] for x in samples(Path(out)/name)):
+        about = json.loads(s['json'])
+        levels[about['class']].append(about['checks']['level'])
+        if len(picked[about['class']]) < per_class: picked[about['class']].append((about, s['mp4'], s['flac']))
+        if i >= most or sum(map(len, picked.values())) == want: break
+    return picked, levels, shards
+
+def _middle(mp4):
+    "The picture in the middle of a film"
+    with av.open(io.BytesIO(mp4), format='mp4') as c:
+        c.seek(c.duration//2)
+        return next(c.decode(video=0)).to_image()
+
+def _amplitude(flac, n):
+    "The largest amplitude in each of `n` equal times, 0 to 1"
+    with av.open(io.BytesIO(flac), format='flac') as c: x = np.concatenate([np.abs(f.to_ndarray().astype('float32')).reshape(-1, f.layout.nb_channels).max(1) for f in c.decode(audio=0)])
+    return [float(b.max())/32768 for b in np.array_split(x, n)]
+
+def contact_sheet(
+    out,           # folder of a built set
+    per_class=6,   # clips a class
+    cell=128,      # pixels
+)->Image.Image:
+    "Pictures and sounds of a set at a glance, a row per class."
+    if not (Path(out)/'dataset.json').is_file(): raise SgsvgError(f"{out}: there is no dataset.json; give a folder that `sgsvg data build` made")
+    picked, levels, card = _pick(out, per_class)
+    label, wave, font = 150, cell//4, ImageFont.load_default(11)
+    high = cell+wave+30
+    sheet = Image.new('RGB', (label+per_class*(cell+6), high*max(1, len(picked))), 'white')
+    draw = ImageDraw.Draw(sheet)
+    for row, (cls, clips) in enumerate(sorted(picked.items())):
+        y, level = row*high, np.percentile(levels[cls], [0, 50, 100])
+        draw.multiline_text((6, y+8), f'{cls}\n{card["classes"][cls]} clips\n\nsound level of\n{len(levels[cls])} clips, dB:\n{level[0]:.0f} to {level[2]:.0f},\nmedian {level[1]:.0f}', 'black', font)
+        for i, (about, mp4, flac) in enumerate(clips):
+            x, amp = label+i*(cell+6), _amplitude(flac, cell)
+            sheet.paste(_middle(mp4).resize((cell, cell)), (x, y+4))
+            for k, a in enumerate(amp): draw.line([(x+k, y+6+cell+wave/2*(1-a)), (x+k, y+6+cell+wave/2*(1+a))], (60, 110, 170))
+            draw.text((x, y+cell+wave+6), f'{about["split"]} {about["checks"]["level"]:.0f}, {about["checks"]["peak"]:.0f} dB', 'black', font)
+    return sheet
