@@ -62,7 +62,7 @@ def tracks(c:av.container.InputContainer)->tuple:
     if v is None: raise Defect('no picture', a.codec_context.name if a else '')
     if v.codec_context is None: raise Defect('unreadable', 'no decoder for its picture')
     w, h = v.codec_context.width, v.codec_context.height
-    if min(w, h) < 16 or w*h > PIXELS: raise Defect('size', f'{w} x {h} pixels')
+    if min(w, h) < 16 or w*h > PIXELS: raise Defect('size', f'{w} x {h} pixels' if w*h else 'not told, or too large')
     v.thread_type, v.codec_context.thread_count = 'NONE', 1
     return v, a
 
@@ -135,24 +135,29 @@ def shades(small)->float:
 
 # %% ../nbs/13_checks.ipynb #83fface8
 def _structure(x):
-    "Grey pictures less the means of their blocks of 8 x 8"
-    b = x.reshape(*x.shape[:-2], 4, 8, 4, 8)
-    return (b-b.mean((-3, -1), keepdims=True)).reshape(x.shape)
+    "A grey picture less the means of its blocks of 8 x 8"
+    b = x.reshape(4, 8, 4, 8)
+    return (b-b.mean((1, 3), keepdims=True)).ravel()
 
 def _alike(a, b): return float((a*b).sum()/np.sqrt((a*a).sum()*(b*b).sum()+1e-6))
+
+def _around(small, t, k):
+    "Structures of three stretches of `k` pictures before `t` and of three after it, as far as there are so many"
+    at = lambda i: _structure(small[i:i+k].mean(0))
+    return [at(t-j*k) for j in (1, 2, 3) if t >= j*k], [at(t+j*k) for j in (0, 1, 2) if t+(j+1)*k <= len(small)]
 
 def cuts(
     small,   # `(T,32,32)` grey levels
     fps,     # pictures a second
 )->list:     # indices of the first pictures of new scenes
-    "Where a new scene begins: a sudden change, with another structure for .2 s after than for .2 s before."
+    "Where a new scene begins: a sudden change, and no stretch of .2 s before it is like one after it."
     d, k, h, out = np.abs(np.diff(small, axis=0)).mean((1, 2)), max(1, round(.2*fps)), max(1, round(.5*fps)), []
     for t in np.flatnonzero(d > 4)+1:
         around = np.r_[d[max(0, t-1-h):t-1], d[t:t+h]]
         around = around[around > .05]
-        if len(around) and d[t-1] < 2*np.median(around): continue
-        if out and t-out[-1] <= k: continue
-        if _alike(*(_structure(x.mean(0)) for x in (small[max(0, t-k):t], small[t:t+k]))) < .4: out.append(int(t))
+        if out and t-out[-1] <= k or len(around) and d[t-1] < 2*np.median(around): continue
+        before, after = _around(small, t, k)
+        if before and after and max(_alike(a, b) for a in before for b in after) < .4: out.append(int(t))
     return out
 
 # %% ../nbs/13_checks.ipynb #0af51525
@@ -180,22 +185,27 @@ def bars(
     return left, top, len(cols)-left-right, len(rows)-top-bottom
 
 # %% ../nbs/13_checks.ipynb #1d033545
-SAME_PICTURE, SAME_SOUND = .1, .25   # hashes that differ in a smaller share of their bits are of one picture, of one sound
+SAME_PICTURE, SAME_SOUND = .1, .2   # hashes that differ in a smaller share of the bits that count are of one picture, of one sound
 _COS = np.cos(np.pi/SMALL*(np.arange(SMALL)+.5)*np.arange(9)[:,None])
+
+def _signs(x):
+    "Rows of numbers as bytes: their signs, then which of them are more than a quarter of the row's mean size"
+    return np.packbits(np.stack([x > 0, np.abs(x) > .25*np.abs(x).mean(1, keepdims=True)])).tobytes()
 
 def picture_hash(
     small,   # `(T,32,32)` grey levels
-)->bytes:    # 40
-    "Five pictures of a clip, 64 bits each (signs of low cosine frequencies around their median). All 0 for a picture of one colour."
+)->bytes:    # 80
+    "Five pictures of a clip, 64 signs each (low cosine frequencies around their median), and which of them count."
     five = small[((np.arange(5)+.5)/5*len(small)).astype(int)]
-    f = (_COS @ five @ _COS.T).reshape(5, 81)[:,1:65]
-    bits = (f > np.median(f, 1, keepdims=True)) & (five.std((1, 2)) > 1)[:,None]
-    return np.packbits(bits).tobytes()
+    f = (_COS @ five @ _COS.T).reshape(5, 81)[:,1:65]*(five.std((1, 2)) > 1)[:,None]
+    return _signs(f-np.median(f, 1, keepdims=True))
 
 def differ(a:bytes, b:bytes)->float:
-    "Share of the bits in which two hashes differ; 1 where one of them is empty or all 0."
-    x, y = np.frombuffer(a, 'uint8'), np.frombuffer(b, 'uint8')
-    return float(np.bitwise_count(x ^ y).sum()/(8*len(x))) if len(x) == len(y) and x.any() and y.any() else 1.
+    "Share of the bits that count in two hashes and differ; 1 where less than three eighths count in both, or a hash is empty."
+    if len(a) != len(b) or not a: return 1.
+    (x, p), (y, q) = (np.frombuffer(h, 'uint8').reshape(2, -1) for h in (a, b))
+    n = int(np.bitwise_count(p & q).sum())
+    return int(np.bitwise_count((x ^ y) & p & q).sum())/n if n >= 3*len(x) else 1.
 
 # %% ../nbs/13_checks.ipynb #28b876f8
 def _dB(x): return round(float(20*np.log10(max(x, 1e-6))), 1)
@@ -214,8 +224,8 @@ def sound_stats(
 def sound_hash(
     wave,   # `(samples, channels)` int16
     sr,     # Hz
-)->bytes:   # 32; empty for less than .2 s
-    "256 bits: for 16 steps in time and 16 in frequency, did the difference of neighbouring bands rise?"
+)->bytes:   # 64; empty for less than .2 s
+    "256 signs, for 16 steps in time and 16 in frequency: did the difference of neighbouring bands rise? And which of them count."
     x = wave.mean(1)
     n = 1 << max(8, math.ceil(math.log2(sr/20)))
     if len(x) < max(4*n, sr//5): return b''
@@ -223,7 +233,7 @@ def sound_hash(
     power = np.stack([np.abs(np.fft.rfft(x[a:a+n]*np.hanning(n)))**2 for a in at])
     edge = np.searchsorted(np.fft.rfftfreq(n, 1/sr), np.geomspace(150, 3500, 18))
     bands = np.stack([power[:,a:max(a+1, b)].sum(1) for a, b in zip(edge[:-1], edge[1:])], 1).reshape(17, -1, 17).mean(1)
-    return np.packbits(np.diff(np.diff(np.log(bands+1), axis=1), axis=0) > 0).tobytes()
+    return _signs(np.diff(np.diff(np.log(bands+1), axis=1), axis=0))
 
 # %% ../nbs/13_checks.ipynb #2da8aaf3
 SLACK = .1    # seconds that picture or sound may lack at either end of a clip: held, or silent
@@ -252,6 +262,7 @@ def on_screen(
 def chain(frame, *steps)->av.filter.Graph:
     "A filter graph for frames like `frame`; `steps`: `(name, arguments)`."
     g, tb = av.filter.Graph(), frame.time_base or Fraction(1, 1000)
+    g.threads = 1
     args = f'video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base={tb.numerator}/{tb.denominator}:colorspace={int(frame.colorspace)}:range={int(frame.color_range)}'
     g.link_nodes(g.add('buffer', args), *(g.add(*s) for s in steps), g.add('buffersink')).configure()
     return g

@@ -140,7 +140,7 @@ def encode_picture(frames, fps, size)->bytes:
     "`yuv420p` frames as an mp4: H.264, frame i at `i/fps`."
     rate, out = Fraction(fps).limit_denominator(10000), io.BytesIO()
     with av.open(out, 'w', format='mp4', options=dict(fflags='+bitexact')) as c:
-        s = c.add_stream('libx264', rate=rate, options=dict(preset='veryfast', crf='18', bf='0', g=str(max(1, round(fps))), threads='1'))
+        s = c.add_stream('libx264', rate=rate, options=dict(preset='veryfast', crf='18', bf='0', g=str(max(1, round(fps))), threads='1', **{'x264-params':'mbtree=0'}))
         s.width, s.height, s.pix_fmt = size, size, 'yuv420p'
         k = s.codec_context
         k.time_base, k.color_range, k.colorspace, k.color_primaries, k.color_trc = 1/rate, 1, 1, 1, 1
@@ -266,24 +266,27 @@ def with_parts(rows, *args)->tuple:
 
 # %% ../nbs/14_dataset.ipynb #1f8d1b67
 def _words(hashes, n):
-    "Hashes `(N, n/8)` 64-bit words; those of another length as zeros"
-    return np.frombuffer(b''.join(h if len(h) == n else bytes(n) for h in hashes), 'uint64').reshape(len(hashes), n//8)
+    "Hashes as `(2, words, N)` 64-bit words, signs and which count; those of another length as zeros"
+    x = np.frombuffer(b''.join(h if len(h) == n else bytes(n) for h in hashes), 'uint64')
+    return np.ascontiguousarray(x.reshape(len(hashes), 2, n//16).transpose(1, 2, 0))
 
 def _near(words, i, block, share):
-    "`(block, N)`: does hash i+b differ from each in less than `share` of the bits?"
-    a, d = words[i:i+block], 0
-    for w in range(words.shape[1]): d = d+np.bitwise_count(a[:,w,None] ^ words[None,:,w]).astype('uint16')
-    return (d < share*64*words.shape[1]) & a.any(1)[:,None] & words.any(1)
+    "`(block, i+block)`: is `checks.differ` of hash i+b and each before it less than `share`?"
+    (x, p), d, n = words[:,:,:i+block], 0, 0
+    for xw, pw in zip(x, p):
+        both = pw[i:,None] & pw
+        d, n = d+np.bitwise_count((xw[i:,None] ^ xw) & both).astype('int16'), n+np.bitwise_count(both).astype('int16')
+    return (d < share*n) & (n >= 24*len(x))
 
 def same_pairs(
     pictures, sounds,   # hashes (bytes), one each per clip
     sources,            # a number each: which source it is from
-    block=64,           # clips compared with all at a time
+    block=16,           # clips compared with all at a time
 ):                      # `(i, j, both)` for i < j, ascending in j
     "Pairs of clips with the same picture and sound (`both`), or of two sources with the same picture or sound."
-    P, S, K = _words(pictures, 40), _words(sounds, 32), np.asarray(sources)
-    for j in range(0, len(P), block):
-        p, s = _near(P[:j+block], j, block, SAME_PICTURE), _near(S[:j+block], j, block, SAME_SOUND)
+    P, S, K = _words(pictures, 80), _words(sounds, 64), np.asarray(sources)
+    for j in range(0, len(K), block):
+        p, s = _near(P, j, block, SAME_PICTURE), _near(S, j, block, SAME_SOUND)
         for b, i in np.argwhere(p & s | (p | s) & (K[j:j+block,None] != K[None,:j+block])):
             if i < j+b: yield int(i), int(j+b), bool(p[b,i] & s[b,i])
 
