@@ -369,7 +369,7 @@ class Window:
     ):
         self.path, self.start, self.seconds, self.fps, self.size, self.crop = path, start, seconds, fps, size, crop
         self.n, self.small, self.facts, self.thumb, self.track = round(seconds*fps), [], {}, None, None
-        self.rows = self.cols = 0
+        self.rows = self.cols = self.interlaced = 0
 
     def _decoded(self, c, v, a, begin, back):
         "Pictures from `back` seconds before `begin`, or from the beginning; sound goes to `self.track`"
@@ -386,7 +386,7 @@ class Window:
                 if f.pts is None: f.pts, f.time_base = round((t+step)*90000), Fraction(1, 90000)
                 t = f.time
                 if -EARLY <= t-begin <= self.seconds: self.times.append(t)
-                self.end = max(self.end, t+step-begin)
+                self.end, self.interlaced = max(self.end, t+step-begin), self.interlaced or f.interlaced_frame
                 yield f
 
     def frames(self):
@@ -422,11 +422,11 @@ class Window:
 def checks(
     w:Window,   # its frames drawn
 )->dict:
-    "What was found: the file's facts, `bars` cropped, `cuts` (s), `motion`, `shades`, `level`, `peak`, `silent`, `clipped`, and the hashes in hex."
+    "What was found: the file's facts (`sr` and `channels` as decoded), `bars` cropped, `cuts` (s), `motion`, `shades`, `level`, `peak`, `silent`, `clipped`, and the hashes in hex."
     small = np.array(w.small, 'float32').reshape(-1, SMALL, SMALL)
-    out = w.facts | dict(vfr=uneven(w.times), bars=w.crop)
+    out = w.facts | dict(vfr=uneven(w.times), interlaced=bool(w.interlaced), bars=w.crop)
     if len(small): out |= dict(motion=round(motion(small), 2), shades=round(shades(small), 2), cuts=[round(i/w.fps, 3) for i in cuts(small, w.fps)], picture_hash=picture_hash(small).hex())
-    if w.track and w.track.sr: out |= sound_stats(w.track.wave, w.track.sr) | dict(sound_hash=sound_hash(w.track.wave, w.track.sr).hex())
+    if w.track and w.track.sr: out |= sound_stats(w.track.wave, w.track.sr) | dict(sr=w.track.sr, channels=w.track.wave.shape[1], sound_hash=sound_hash(w.track.wave, w.track.sr).hex())
     return out
 
 def _sound_defect(w, found):
@@ -499,7 +499,7 @@ def in_children(
     work,         # `work(job)` answers
     jobs,         # iterable, drawn as needed; none of them None
     workers=1,    # processes
-    limit=120.,   # seconds for a job
+    limit=300.,   # seconds for a job
 ):                # `(job, answer)`, in the order in which they are done
     "Do jobs in other processes. The answer is a `Defect` where `work` raised one, broke, died or took too long; an `SgsvgError` is raised here."
     jobs, free, busy = iter(jobs), [], {}

@@ -118,6 +118,7 @@ def _looking(p):
     p.add_argument('--columns', type=pairs, default={}, metavar='K=NAME,...', help='names of the columns source, start, class, split, caption in the manifest (default: those of ytid,start_time,class,set)')
     p.add_argument('--holdout', type=share, default=.2, metavar='P', help='share of the sources for the test split where the manifest names none (default: .2)')
     p.add_argument('--workers', type=whole, default=0, metavar='N', help='processes (default: one per core)')
+    p.add_argument('--limit', type=positive, default=300., metavar='S', help='seconds for a clip, then it is given up (default: 300)')
 
 def data_commands(sub):
     "The commands below `data`, each with what it runs."
@@ -142,7 +143,7 @@ def _build(args, paths, out, media):
     from sgsvg.core import SgsvgError
     from sgsvg.dataset import build
     card = build(paths[0], paths[1] if len(paths) > 1 else None, out, args.seconds, args.fps, args.size, args.cuts, args.columns, args.holdout,
-                 args.workers or None, media=media, progress=sys.stderr.isatty())
+                 args.workers or None, args.limit, media=media, progress=sys.stderr.isatty())
     print(f'{card["clips"]} of {card["asked_for"]} clips are good: {card["sources"]} sources, {card["hours"]:.2f} hours')
     for kind, n in card['left_out'].items(): print(f'{n:9} {kind}')
     if card['moved']: print(f'sources in more than one split, now in one: {", ".join(card["moved"][:5])}{" ..." if len(card["moved"]) > 5 else ""}')

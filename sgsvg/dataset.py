@@ -12,6 +12,7 @@ __all__ = ['COLUMNS', 'ENDINGS', 'PART', 'FOUND', 'SHOWN', 'STYLE', 'Row', 'plai
 # %% ../nbs/14_dataset.ipynb #c0c030e5
 import base64, csv, fcntl, hashlib, html, io, json, math, os, re, shlex, sys, tarfile
 from collections import Counter, defaultdict
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.metadata import version
@@ -92,9 +93,9 @@ def find_files(
 ):
     "Find the video of every row."
     if not Path(videos).is_dir(): raise SgsvgError(f"{videos}: there is no such folder; give the one that holds the videos")
-    found = {}
-    for p in sorted(_walk(videos), key=lambda p: ENDINGS.index(p.suffix.lower()) if p.suffix.lower() in ENDINGS else 99):
-        if p.suffix.lower() in ENDINGS: found.setdefault(p.stem, str(p))
+    found, rank = {}, {e:i for i, e in enumerate(ENDINGS)}
+    for p in _walk(videos):
+        if (e := p.suffix.lower()) in rank and (p.stem not in found or rank[e] < rank[Path(found[p.stem]).suffix.lower()]): found[p.stem] = str(p)
     for r in rows:
         if r.reasons: continue
         cut = next((found[n] for n in (f'{r.source}_{r.start:g}', f'{r.source}_{round(r.start):06d}') if n in found), None)
@@ -199,7 +200,11 @@ def _jpeg(rgb):
 
 def read_piece(piece, *names)->list:
     "Members of a piece, None where it has none."
-    with tarfile.open(piece) as tar: return [tar.extractfile(n).read() if n in tar.getnames() else None for n in names]
+    found = {}
+    with tarfile.open(piece, 'r:') as tar:
+        while len(found) < len(names) and (m := tar.next()):
+            if m.name in names: found[m.name] = tar.extractfile(m).read()
+    return [found.get(n) for n in names]
 
 def piece_path(out, file, *made_from)->Path:
     "Where the work on a file is kept: named by what it is made from."
@@ -223,15 +228,16 @@ def look_at_all(
     out,             # folder that holds the work
     settings,        # `Settings`, or None: only the facts of the files
     workers=1,       # processes
-    limit=120.,      # seconds for a clip
+    limit=300.,      # seconds for a clip
     progress=False,
 )->int:              # clips looked at now
     "Make the pieces that are not there yet, and set `reasons` and `notes` of every row from its piece."
     todo = [r for r in rows if _to_do(r, out, settings)]
     for r in todo: Path(r.piece).parent.mkdir(parents=True, exist_ok=True)
     jobs = ((i, r.file, r.at, r.seconds, settings, r.piece) for i, r in enumerate(todo))
-    for (i, *_), answer in tqdm(in_children(make_piece, jobs, workers, limit), total=len(todo), desc='clips' if settings else 'files', unit='', disable=not progress):
-        if isinstance(answer, Defect): todo[i].piece, todo[i].reasons = None, (str(answer),)
+    with closing(in_children(make_piece, jobs, workers, limit)) as answers:
+        for (i, *_), answer in tqdm(answers, total=len(todo), desc='clips' if settings else 'files', unit='', disable=not progress):
+            if isinstance(answer, Defect): todo[i].piece, todo[i].reasons = None, (str(answer),)
     for r in rows:
         if r.piece and not r.reasons:
             told = json.loads(read_piece(r.piece, 'json')[0])
@@ -281,11 +287,12 @@ def _near(words, i, block, share):
 def same_pairs(
     pictures, sounds,   # hashes (bytes), one each per clip
     sources,            # a number each: which source it is from
-    block=16,           # clips compared with all at a time
+    block=16,           # clips compared with all before them at a time
+    progress=False,
 ):                      # `(i, j, both)` for i < j, ascending in j
     "Pairs of clips with the same picture and sound (`both`), or of two sources with the same picture or sound."
     P, S, K = _words(pictures, 80), _words(sounds, 64), np.asarray(sources)
-    for j in range(0, len(K), block):
+    for j in tqdm(range(0, len(K), block), desc='compared', disable=not progress):
         p, s = _near(P, j, block, SAME_PICTURE), _near(S, j, block, SAME_SOUND)
         for b, i in np.argwhere(p & s | (p | s) & (K[j:j+block,None] != K[None,:j+block])):
             if i < j+b: yield int(i), int(j+b), bool(p[b,i] & s[b,i])
@@ -302,6 +309,7 @@ def _overlapping(rows):
 
 def drop_repeats(
     rows,   # `Row`s with pieces; `reasons` is set for those that are dropped
+    progress=False,
 )->list:    # pairs of sources that must share a split
     "Drop clips that are there before, the same time of the same source or the same picture and sound, naming the first."
     _overlapping(rows)
@@ -310,7 +318,7 @@ def drop_repeats(
     hashes = [(bytes.fromhex(c['picture_hash']), bytes.fromhex(c['sound_hash'])) for c in told]
     number = {k:i for i, k in enumerate(dict.fromkeys(r.source for r in good))}
     pairs = {}
-    for i, j, both in same_pairs([p for p, _ in hashes], [s for _, s in hashes], [number[r.source] for r in good]):
+    for i, j, both in same_pairs([p for p, _ in hashes], [s for _, s in hashes], [number[r.source] for r in good], progress=progress):
         a, b = good[i], good[j]
         if a.source != b.source: pairs[a.source, b.source] = True
         if both and not a.reasons and not b.reasons: b.reasons = (f'duplicate: of {a.key}',)
@@ -462,13 +470,15 @@ def write_html(rows, card, path):
             f.writelines(map(_figure, mine[:SHOWN]))
 
 # %% ../nbs/14_dataset.ipynb #f4cf5414
-def _lock(work):
-    "Nobody else works here until the file is closed"
-    work.mkdir(parents=True, exist_ok=True)
-    f = open(work/'lock', 'w')
-    try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError: raise SgsvgError(f"{work.parent}: another build is at work there; wait for it, or choose another folder") from None
-    return f
+@contextmanager
+def _alone(out):
+    "No other process builds in `out` meanwhile; what a killed one left half-written is removed"
+    (out/'.work').mkdir(parents=True, exist_ok=True)
+    with open(out/'.work'/'lock', 'w') as f:
+        try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)   # this process's own: orphans of a killed build do not hold it
+        except OSError: raise SgsvgError(f"{out}: another build is at work there; wait for it, or choose another folder") from None
+        for p in (*out.glob('.*.tmp*'), *out.glob('.work/*/.*.tmp*')): p.unlink(missing_ok=True)
+        yield
 
 def _check(seconds, fps, size, cuts):
     if not 1 <= seconds <= 600: raise SgsvgError(f"seconds must be from 1 to 600, not {seconds:g}")
@@ -487,26 +497,26 @@ def build(
     columns:dict={},   # as in `read_manifest`
     holdout=.2,        # share of the sources that go to test where the manifest does not say
     workers:int=None,  # processes; None: one per core
-    limit:float=120.,  # seconds for a clip, then it is given up
+    limit:float=300.,  # seconds for a clip, then it is given up
     per_shard:int=512, # clips in a shard, about
     media:bool=True,   # False: only the checks and the report
     progress:bool=False,
 )->dict:               # the card; and `looked`: clips looked at now, `moved`: sources that stood in several splits, `download`: a command for what is missing
     "Check the videos and make shards of the clips that are good. `out` gets `report.csv`, `report.html` and, with `media`, the shards and `dataset.json`."
     _check(seconds, fps, size, cuts)
-    out, settings, workers = Path(out), Settings(float(fps), int(size), media), workers or len(os.sched_getaffinity(0))
+    out, seconds, settings, workers = Path(out), float(seconds), Settings(float(fps), int(size), media), workers or len(os.sched_getaffinity(0))
     try: out.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise SgsvgError(f"cannot write to {out}: {e.strerror}; choose a folder you may write to") from e
-    with _lock(out/'.work'):
+    with _alone(out):
         how = (workers, limit, progress)
         rows, looked = _asked_for(manifest, videos, out, seconds, columns, how)
         looked += look_at_all(rows, out, settings, *how)
         if cuts == 'split':
             rows, more = with_parts(rows, out, settings, *how)
             looked += more
-        moved = settle_splits(rows, drop_repeats(rows), holdout)
+        moved = settle_splits(rows, drop_repeats(rows, progress), holdout)
         shards = pack([r for r in rows if not r.reasons], out, settings, per_shard, progress) if media else {}
-        card = card_of(rows, shards, seconds=seconds, fps=fps, size=size, cuts=cuts, holdout=holdout, per_shard=per_shard)
+        card = card_of(rows, shards, seconds=seconds, fps=settings.fps, size=settings.size, cuts=cuts, holdout=holdout, per_shard=per_shard)
         write_csv(rows, out/'report.csv')
         write_html(rows, card, out/'report.html')
         if media: write_json(out/'dataset.json', card)
