@@ -70,8 +70,12 @@ def tracks(c:av.container.InputContainer)->tuple:
 def _length(s, c):
     "Seconds of a stream, from the header; None where it does not tell"
     if s.duration: return float(s.duration*s.time_base)
-    if t := s.metadata.get('DURATION'): return sum(float(x)*k for x, k in zip(t.split(':'), (3600, 60, 1)))
-    return c.duration/av.time_base if c.duration else None
+    try: return sum(float(x)*k for x, k in zip(s.metadata['DURATION'].split(':'), (3600, 60, 1), strict=True))
+    except (KeyError, ValueError): return c.duration/av.time_base if c.duration else None
+
+def _stands(v):
+    "Seconds that a picture of a stream stands, at most 1"
+    return min(1., 1/float(v.average_rate or 25))
 
 def _walked(path, kind):
     "Seconds of a stream by its packets"
@@ -242,7 +246,7 @@ EARLY = .001  # seconds that a picture may count as shown before its time: some 
 def on_screen(
     frames,   # iterable of `(time, frame)`, seconds from the start of the clip, ascending
     times,    # wanted, ascending
-    rate,     # of the file, pictures a second: how long the last one stands
+    stands,   # seconds that the last one stands
 ):            # a frame per time, until they end; nothing where the first one appears late
     "The frame on screen at each of `times`."
     times, shown, end = iter(times), None, -math.inf
@@ -253,7 +257,7 @@ def on_screen(
             yield f if shown is None else shown
             t = next(times, None)
         if t is None: return
-        shown, end = f, at+1/rate
+        shown, end = f, at+stands
     while shown is not None and t is not None and t < end+SLACK:
         yield shown
         t = next(times, None)
@@ -373,7 +377,7 @@ class Window:
 
     def _decoded(self, c, v, a, begin, back):
         "Pictures from `back` seconds before `begin`, or from the beginning; sound goes to `self.track`"
-        self.track, self.times, self.end, t, step = a and Track(begin, self.seconds), [], 0., begin, 1/float(v.average_rate or 25)
+        self.track, self.times, self.end, t, step = a and Track(begin, self.seconds), [], 0., begin, _stands(v)
         if back and self.start > back: _seek(c, begin-back)
         for p in packets(c, *filter(None, (v, a))):
             seen, heard = len(self.small) == self.n, a is None or self.track.full
@@ -407,7 +411,7 @@ class Window:
         "Fitted frames, each looked at"
         fit, last = Fit(self.size, self.crop, float(v.sample_aspect_ratio or 1) or 1.), None
         timed = ((f.time-begin, f) for f in deinterlaced(source))
-        for i, f in enumerate(on_screen(timed, np.arange(self.n)/self.fps, float(v.average_rate or 25))):
+        for i, f in enumerate(on_screen(timed, np.arange(self.n)/self.fps, _stands(v))):
             out = fit(f)
             if out is not last: grey = _shrunk(out)
             self.small.append(grey)

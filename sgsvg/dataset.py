@@ -13,14 +13,14 @@ __all__ = ['COLUMNS', 'ENDINGS', 'PART', 'FOUND', 'SHOWN', 'STYLE', 'Row', 'plai
 import base64, csv, fcntl, hashlib, html, io, json, math, os, re, shlex, sys, tarfile
 from collections import Counter, defaultdict
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 import av, numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
-from .checks import REASONS, SAME_PICTURE, SAME_SOUND, Defect, facts, in_children, look
+from .checks import REASONS, SAME_PICTURE, SAME_SOUND, SLACK, Defect, facts, in_children, look
 from .core import SgsvgError, atomic_path, write_json
 
 # %% ../nbs/14_dataset.ipynb #08b3a332
@@ -81,6 +81,8 @@ def read_manifest(
 # %% ../nbs/14_dataset.ipynb #7870f283
 ENDINGS = '.mp4 .mkv .webm .mov .m4v .avi .ts .mts .m2ts .mpg .mpeg .vob .flv .wmv .asf .ogv .ogg .3gp .mxf .dv .nut'.split()
 
+def _text(s): return s.encode('utf-8', 'replace').decode()   # names of files may hold bytes that are no text
+
 def _walk(folder, skip=None):
     "Files below a folder in a fixed order; hidden ones and the folder `skip` are passed over"
     for d, inside, files in os.walk(folder):
@@ -110,6 +112,7 @@ def download_line(
 )->str:       # the command, '' if no YouTube id is missing
     "How to get the missing videos: `path` with their addresses, and a yt-dlp command."
     ids = dict.fromkeys(r.source for r in rows if r.reasons == ('missing',) and re.fullmatch(r'[\w-]{11}', r.source, re.A))
+    Path(path).unlink(missing_ok=True)
     if not ids: return ''
     with atomic_path(path) as p: p.write_text(''.join(f'https://www.youtube.com/watch?v={i}\n' for i in ids))
     return f'yt-dlp -a {shlex.quote(str(path))} -f "bv*[height<=720]+ba/b" --merge-output-format mp4 -o {shlex.quote(str(videos)+"/%(id)s.%(ext)s")}'
@@ -123,7 +126,7 @@ def read_folder(
     "The files of a folder per class, each as one row."
     rows = []
     for p in _walk(folder, skip and Path(skip).resolve()):
-        source = p.relative_to(folder).as_posix()
+        source = _text(p.relative_to(folder).as_posix())
         cls, _, name = source.partition('/')
         row = Row(source, cls=sys.intern(cls.replace('_', ' ')) if name else '', file=str(p), seconds=seconds)
         if not name: row.reasons = ('bad row: not in the folder of a class',)
@@ -133,7 +136,7 @@ def read_folder(
 
 def windows_of(row:Row, length:float)->list:
     "A row per clip of a file of `length` seconds; one, that will be too short, for a short file."
-    n = max(1, math.floor((length+.05)/row.seconds))
+    n = max(1, math.floor((length+SLACK)/row.seconds))
     return [Row(row.source, i*row.seconds, row.cls, '', '', row.file, i*row.seconds, row.seconds) for i in range(n)]
 
 # %% ../nbs/14_dataset.ipynb #66412dfa
@@ -423,7 +426,7 @@ def write_csv(rows, path):
         out.writerow(['source', 'start', 'class', 'split', 'kept', 'reason', 'put right', 'file', 'key', *FOUND])
         for r in rows:
             c = _found(r)
-            out.writerow([r.source, f'{r.start:g}', r.cls, r.split, 'no' if r.reasons else 'yes', '; '.join(r.reasons), '; '.join(r.notes), r.file and Path(r.file).name, r.key, *(c.get(k) for k in FOUND)])
+            out.writerow([r.source, f'{r.start:g}', r.cls, r.split, 'no' if r.reasons else 'yes', '; '.join(r.reasons), '; '.join(r.notes), r.file and _text(Path(r.file).name), r.key, *(c.get(k) for k in FOUND)])
 
 def reason_counts(rows)->dict:
     "How many clips are left out for each kind of reason, most first."

@@ -47,9 +47,9 @@ def beeps(seconds, sr, seed=0):
 def rain(seconds, sr, seed=0): return np.random.default_rng(seed).normal(0, .1, (1, round(seconds*sr))).astype('float32')
 
 def film(path, seconds=5, fps=25, size=(112, 64), seed=0, picture=drift, sound=rain, sr=44100, times=None, codec=None, sound_codec=None, pix_fmt=None,
-         rotation=0, interlaced=False, colours=None, format=None, **options):
+         rotation=0, interlaced=False, colours=None, shape=None, format=None, **options):
     """`picture(t, w, h, seed)` and `sound(seconds, sr, seed)`, None for none, in the container that `path` or `format` names.
-    `times`: when each picture appears; `colours`: `(transfer, primaries, matrix)`."""
+    `times`: when each picture appears; `colours`: `(transfer, primaries, matrix)`; `shape`: width of a pixel over its height."""
     ending = Path(path).suffix
     codec = codec or VIDEO.get(ending, 'libx264')
     rate, (w, h) = Fraction(fps).limit_denominator(1001), size
@@ -59,6 +59,7 @@ def film(path, seconds=5, fps=25, size=(112, 64), seed=0, picture=drift, sound=r
         v.width, v.height, v.pix_fmt = w, h, pix_fmt or PIXELS.get(codec, 'yuv420p')
         if not exact: v.codec_context.time_base = Fraction(1, 60000)
         if codec in ('mpeg2video', 'mpeg4', 'flv1', 'mjpeg'): v.codec_context.bit_rate = 2_000_000
+        if shape: v.codec_context.sample_aspect_ratio = shape
         if rotation: v.set_display_rotation(rotation)
         if colours: v.codec_context.color_trc, v.codec_context.color_primaries, v.codec_context.colorspace = colours
         a = sound and c.add_stream(sound_codec or SOUND.get(ending, 'aac'), rate=sr, layout='mono')

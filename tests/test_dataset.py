@@ -1,12 +1,14 @@
 "Footage as it comes, good, odd and hostile: every clip a row in the report, the good ones in shards, the same bytes whoever builds them."
-import csv, io, json, os, resource, signal, subprocess, sys, tarfile, time
+import csv, hashlib, io, json, os, signal, subprocess, sys, tarfile, time
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import av, numpy as np, pytest
+from PIL import Image
 
 from films import barred, beeps, claiming, corners, drift, film, flash, rain, still, two_scenes
-from sgsvg import checks, cli, core, dataset
+from sgsvg import checks, cli, dataset
 
 SECONDS, FPS, SIZE = 4., 20, 64
 PHONE = (np.arange(6)[:,None]+[0, .04, .1, .133, .21, .3, .34, .45, .5, .58, .64, .7, .77, .83, .9, .95]).ravel()
@@ -137,7 +139,6 @@ def test_card_and_splits(footage):
     saved = json.loads((d/'out'/'dataset.json').read_text())
     assert {'clips', 'sources', 'hours', 'classes', 'splits', 'sha256', 'shards', 'settings'} <= saved.keys()
     assert sum(saved['shards'].values()) == saved['clips'] == sum(saved['classes'].values()) == sum(s['clips'] for s in saved['splits'].values())
-    import hashlib
     assert {n: hashlib.sha256((d/'out'/n).read_bytes()).hexdigest() for n in saved['shards']} == saved['sha256']
     assert card['moved'] == ['h25']
     splits = {r['source']: set() for r in report(d/'out')}
@@ -187,6 +188,23 @@ def test_the_page_is_whole_and_safe(footage, tmp_path):
     m = manifest(tmp_path/'m.csv', [(evil, 0, evil, evil), ('../../etc/passwd', 0, '"\'&', 'train'), ('=1+1', 0, 'a\nb', '')])
     dataset.build(m, d/'videos', tmp_path/'out', SECONDS)
     assert '<script' not in (tmp_path/'out'/'report.html').read_text() and [r['source'] for r in report(tmp_path/'out')] == [evil, '../../etc/passwd', '=1+1']
+
+def test_shapes_of_pixels_and_late_pictures(tmp_path):
+    stripe = lambda t, w, h, seed: np.full((h, w, 3), 235, 'uint8')*((abs(np.arange(w)-w/2) < w/6) & (np.arange(w) % 8 != int(t*9) % 8))[None,:,None]
+    f = film(tmp_path/'wide.mp4', 3, size=(96, 64), picture=stripe, shape=Fraction(2))      # shown as 192 x 64: the middle third
+    _, found, wrong, x = checks.look(f, 0, 2, 10, 64, lambda fr: [checks.luma(o).mean() for o in fr])
+    assert wrong == [] and min(x) > 180 and found['width'] == 96
+    f = film(tmp_path/'late.mp4', 5, times=np.arange(.52, 5, .04), picture=flash, sound=beeps)   # the picture's beginning is the film's
+    w, _, wrong, x = checks.look(f, 0, 4, 50, 64, lambda fr: [checks.luma(o).mean() for o in fr])
+    light, y = np.array(x) > 140, np.abs(w.track.wave[:,0]/32768) > .12
+    assert wrong == [] and np.flatnonzero(light & ~np.r_[True, light[:-1]])[0]/50 == pytest.approx(.48, abs=.02) and np.flatnonzero(y)[0]/w.track.sr == pytest.approx(.48, abs=.006)
+
+def test_names_that_are_no_text(tmp_path):
+    (tmp_path/'own'/'raining').mkdir(parents=True)
+    f = film(tmp_path/'f.mp4', 2.5, seed=70, size=(64, 48))
+    for n in (b'caf\xe9.mp4', '\u96e8 \u2602.mp4'.encode(), b'new\nline.mp4', b'-o.mp4', b'x'*200+b'.mp4'): os.link(f, os.fsencode(tmp_path/'own'/'raining')+b'/'+n)
+    card = dataset.build(tmp_path/'own', None, tmp_path/'out', seconds=2, fps=10, size=32)
+    assert (card['asked_for'], card['clips'], card['left_out']) == (5, 1, {'duplicate': 4})
 
 SMALL = dict(seconds=3., fps=10, size=32)
 
@@ -347,7 +365,6 @@ def test_commands(small, tmp_path, capsys):
     status, out, err = call(capsys, 'data', 'build', own, tmp_path/'out', *options)
     assert (status, err) == (0, '') and f'{card["clips"]} of {card["asked_for"]} clips are good' in out
     assert call(capsys, 'data', 'show', tmp_path/'out')[0] == 0
-    from PIL import Image
     assert min(Image.open(tmp_path/'out'/'sheet.png').size) > 200
     status, out, err = call(capsys, 'data', 'check', own, '-o', tmp_path/'check', *options)
     assert (status, err) == (0, '') and sorted(files(tmp_path/'check')) == ['report.csv', 'report.html']
