@@ -445,7 +445,7 @@ def card_of(rows, shards:dict, **settings)->dict:
 
 # %% ../nbs/14_dataset.ipynb #a425ad4f
 SHOWN = 100
-STYLE = ('body{font:14px sans-serif;margin:2em;max-width:70em}td,th{padding:.2em .8em .2em 0;text-align:left;vertical-align:top}'
+STYLE = ('body{font:14px sans-serif;margin:2em;max-width:70em}table{margin-bottom:1em}td,th{padding:.2em .8em .2em 0;text-align:left;vertical-align:top}'
          'figure{display:inline-block;width:150px;margin:.3em;vertical-align:top;font-size:11px;overflow-wrap:anywhere}img{width:96px;height:96px;background:#ddd}')
 
 def _figure(r):
@@ -590,5 +590,5 @@ def contact_sheet(
             x, amp = label+i*(cell+6), _amplitude(flac, cell)
             sheet.paste(_middle(mp4).resize((cell, cell)), (x, y+4))
             for k, a in enumerate(amp): draw.line([(x+k, y+6+cell+wave/2*(1-a)), (x+k, y+6+cell+wave/2*(1+a))], (60, 110, 170))
-            draw.text((x, y+cell+wave+6), f'{about["split"]} {about["checks"]["level"]:.0f}, {about["checks"]["peak"]:.0f} dB', 'black', font)
+            draw.text((x, y+cell+wave+6), f'{about["split"]}  {about["checks"]["level"]:.0f} dB, peak {about["checks"]["peak"]:.0f}', 'black', font)
     return sheet
