@@ -146,6 +146,7 @@ def _build(args, paths, out, media):
                  args.workers or None, args.limit, media=media, progress=sys.stderr.isatty())
     print(f'{card["clips"]} of {card["asked_for"]} clips are good: {card["sources"]} sources, {card["hours"]:.2f} hours')
     for kind, n in card['left_out'].items(): print(f'{n:9} {kind}')
+    if card['put_right']: print('put right:', ', '.join(f'{kind} {n}' for kind, n in card['put_right'].items()))
     if card['moved']: print(f'sources in more than one split, now in one: {", ".join(card["moved"][:5])}{" ..." if len(card["moved"]) > 5 else ""}')
     if card['download']: print(f'what is missing, if it is still there: {card["download"]}')
     print(Path(out)/'report.html')

@@ -30,14 +30,14 @@ SLOW_RATE = {'h24': 1/24, 'phone': .12, 'phone_mkv': .12}   # longest time that 
 BAD = dict(
     mute=(dict(sound=None), 'no sound', ''), hush=(dict(sound=lambda *a: 0*rain(*a)), 'silent', ''), loud=(dict(sound=lambda *a: (8*rain(*a)).clip(-1, 1)), 'clipped', ''),
     slide=(dict(picture=still), 'still', ''), blank=(dict(picture=lambda t, w, h, s: np.full((h, w, 3), 99, 'uint8')), 'constant', ''),
-    cut=(dict(picture=two_scenes), 'scene cut', ''), brief=(dict(seconds=3), 'too short', ''), hushed=(dict(sound=lambda s, sr, k: rain(2, sr, k)), 'lengths differ', 'file: 5.0 s of picture, 2.0 s of sound'),
-    one_frame=(dict(times=[0.]), 'too short', 'file: 0.0 s of picture, 5.0 s of sound'),
+    cut=(dict(picture=two_scenes), 'scene cut', ''), brief=(dict(seconds=3), 'too short', ''), hushed=(dict(sound=lambda s, sr, k: rain(2, sr, k)), 'lengths differ', 'lengths: 5.0 s of picture, 2.0 s of sound'),
+    one_frame=(dict(times=[0.]), 'too short', 'lengths: 0.0 s of picture, 5.0 s of sound'),
 )
 ODD = dict(
-    bars=(dict(picture=barred), 'bars cropped to 112x40+0+12'), upright=(dict(picture=corners, rotation=90), 'turned'), overhead=(dict(picture=corners, rotation=180), 'turned 180'),
-    ten=(dict(codec='libx265', pix_fmt='yuv420p10le', **X265), '10 bits to 8'), pq=(dict(codec='libx265', pix_fmt='yuv420p10le', colours=(16, 9, 9), **X265), 'PQ to SDR'),
-    hlg=(dict(codec='libx265', pix_fmt='yuv420p10le', colours=(18, 9, 9), **X265), 'HLG to SDR'), combed=(dict(interlaced=True, **{'x264-params': 'tff=1'}), 'deinterlaced'),
-    uneven=(dict(times=PHONE[PHONE < 5]), 'uneven rate made even'), longer=(dict(sound=lambda s, sr, k: rain(7, sr, k)), 'file: 5.0 s of picture, 7.0 s of sound'),
+    bars=(dict(picture=barred), 'bars: cropped to 112x40+0+12'), upright=(dict(picture=corners, rotation=90), 'turned: '), overhead=(dict(picture=corners, rotation=180), 'turned: 180'),
+    ten=(dict(codec='libx265', pix_fmt='yuv420p10le', **X265), 'bits: 10'), pq=(dict(codec='libx265', pix_fmt='yuv420p10le', colours=(16, 9, 9), **X265), 'HDR: PQ; bits: 10'),
+    hlg=(dict(codec='libx265', pix_fmt='yuv420p10le', colours=(18, 9, 9), **X265), 'HDR: HLG; bits: 10'), combed=(dict(interlaced=True, **{'x264-params': 'tff=1'}), 'interlaced'),
+    uneven=(dict(times=PHONE[PHONE < 5]), 'uneven rate'), longer=(dict(sound=lambda s, sr, k: rain(7, sr, k)), 'lengths: 5.0 s of picture, 7.0 s of sound'),
 )
 
 def hostile(d):
@@ -128,10 +128,11 @@ def test_every_row_has_its_reason(footage):
     assert Counter(r['reason'].split(':')[0] for r in rows if r['reason']) == card['left_out']
 
 def test_what_was_put_right_is_told(footage):
-    d, _, _, _ = footage
+    d, card, _, _ = footage
     told = {r['source']: r['put right'] for r in report(d/'out')[::-1]}
     for n, (_, words) in ODD.items(): assert words in told[n], n
     for n, (_, _, words) in BAD.items(): assert told[n] == words, n
+    assert Counter(x.split(':')[0] for r in report(d/'out') for x in r['put right'].split('; ') if x) == card['put_right'] and set(card['put_right']) == set(dataset.PUT_RIGHT)
     assert 'bits' not in told['h25'] and 'uneven' not in told['h2997'] and 'uneven' in told['phone']
 
 def test_card_and_splits(footage):
@@ -351,7 +352,7 @@ def test_the_public_list(tmp_path):
     assert (card['asked_for'], card['left_out'], card['moved']) == (1178, {'missing': 1178}, ['Xn8tufsbSz0', 'bn9F19Hi1Lk', 'kg3ElG-H7Wo'])
     rows = report(tmp_path/'out')
     assert {r['source']: r['split'] for r in rows if r['source'] in card['moved']} == dict.fromkeys(card['moved'], 'test')
-    assert [r['put right'] for r in rows if r['put right']] == ['moved from train: its source is in test']*3
+    assert [r['put right'] for r in rows if r['put right']] == ['moved: from train, its source is in test']*3
     # one id of the list, n4DEfAKk0&t, is none of YouTube's
     assert len((tmp_path/'out'/'missing.txt').read_text().split()) == len({r['source'] for r in rows})-1 and card['download'].startswith('yt-dlp -a ')
 
