@@ -373,7 +373,8 @@ class Window:
     ):
         self.path, self.start, self.seconds, self.fps, self.size, self.crop = path, start, seconds, fps, size, crop
         self.n, self.small, self.facts, self.thumb, self.track = round(seconds*fps), [], {}, None, None
-        self.rows = self.cols = self.interlaced = 0
+        self.rows = self.cols = self.interlaced = self.end = 0
+        self.times = []
 
     def _decoded(self, c, v, a, begin, back):
         "Pictures from `back` seconds before `begin`, or from the beginning; sound goes to `self.track`"
@@ -398,11 +399,12 @@ class Window:
         for back in (.25, 10, None):
             with opened(self.path) as c:
                 v, a = tracks(c)
-                begin = float((v.start_time or 0)*v.time_base)+self.start
+                begin, self.facts = float((v.start_time or 0)*v.time_base)+self.start, _stream_facts(c, v, a)
+                if self.facts['seconds'] and self.start > self.facts['seconds']+10: return
                 source = self._decoded(c, v, a, begin, back)
                 one = next(source, None)
                 if back and self.start > back and (one is None or one.time > begin+EARLY): continue
-                if one: self.facts = _stream_facts(c, v, a) | _frame_facts(one)
+                if one: self.facts |= _frame_facts(one)
                 yield from self._shown(itertools.chain(filter(None, [one]), source), v, begin)
                 for _ in source: pass
                 return

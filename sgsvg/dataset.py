@@ -189,6 +189,7 @@ def make_piece(job):
         if s is None: found, wrong = facts(file), []
         else: w, found, wrong, media = look(file, at, seconds, s.fps, s.size, *([lambda frames: encode_picture(frames, s.fps, s.size)] if s.media else []))
     except Defect as e: found, wrong = {}, [e]
+    except (av.FFmpegError, ValueError, LookupError, ArithmeticError) as e: found, wrong = {}, [Defect('unreadable', getattr(e, 'strerror', None) or type(e).__name__)]
     with atomic_path(piece) as p, tarfile.open(p, 'w', format=tarfile.USTAR_FORMAT) as tar:
         add_member(tar, 'json', _dumps(dict(checks=found, defects=[str(d) for d in wrong])))
         if w and w.thumb is not None: add_member(tar, 'jpg', _jpeg(w.thumb))
