@@ -117,7 +117,7 @@ def _same_foley(mels, world, seed, like):
 def training_sounds(
     path,                   # where the pool is kept; made, or made anew, if it is not there with these settings
     world:int,              # clips of the world
-    folder:str='',          # recordings with labels.csv; empty: none
+    folder:str='',          # recordings, as `clips.Recordings` takes them; empty: none
     recorded:int=0,         # random pieces of recordings
     holdout:str='',         # recordings that are not touched, comma between names
     seed:int=0,
