@@ -293,3 +293,48 @@ def test_memory_of_recordings_has_an_end(tmp_path, monkeypatch):
     monkeypatch.setattr(clips, '_KEPT', 2*4*22050)
     r = Recordings(tmp_path)
     assert [r[i][0].shape[1] for i in (0, 1, 2, 2, 0)] == [22050]*5 and sorted(r._waves) == [0, 1]
+
+# a training that streams shards, killed and started again
+def stage_of(folder, seen):
+    from sgsvg.train import Stage
+    class Counting(Stage):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            net = torch.nn.Linear(3, 1)
+            self.nets, self.opts, self.extra = dict(net=net), dict(net=torch.optim.Adam(net.parameters())), dict(epoch=0, given=0)
+            self.shards, self.flow = Shards(folder, seed=1, **SMALL), None
+        def batches(self):
+            self.shards.epoch, self.shards.given = int(self.extra['epoch']), int(self.extra['given'])
+            while True: yield from self.shards.batches(5)
+        def batch(self, step, generator):
+            self.flow = self.flow or self.batches()
+            b = next(self.flow)
+            self.extra.update(epoch=self.shards.epoch, given=self.shards.given)
+            seen.append((step, *bytes_of([b])))
+            return b
+        def step(self, batch):
+            loss = (self.nets['net'](batch['frames'].mean((1, 3, 4)))-batch['e'].mean(1, keepdim=True)).square().mean()
+            self.opts['net'].zero_grad(); self.backward(loss); self.opts['net'].step()
+            return dict(loss=loss)
+    return Counting()
+
+def test_training_goes_on_in_the_middle_of_an_epoch(many, tmp_path):
+    from sgsvg.train import fit
+    runs = {}
+    for name, stops in (('whole', [23]), ('broken', [3, 11, 23])):
+        seen = []
+        for stop in stops:
+            stage = stage_of(many, seen)
+            fit(stage, core.Run(tmp_path, name, {}), stop, save_every=10**6, sample_every=10**6, device='cpu')
+        runs[name] = seen, {k: v.clone() for k, v in stage.nets['net'].state_dict().items()}
+    assert runs['whole'][0] == runs['broken'][0] and stage.extra['epoch'] > 0 and stage.extra['given'] > 0
+    assert all(torch.equal(v, runs['broken'][1][k]) for k, v in runs['whole'][1].items())
+
+@pytest.mark.parametrize('own', [False, True])
+def test_the_walkthrough(many, tmp_path, own):
+    "Tiny, on the phone that it imitates and on somebody's folder."
+    import papermill as pm
+    from repo import NBS
+    given = dict(footage=str(many.parent/'own')) if own else {}
+    pm.execute_notebook(str(NBS/'walkthroughs'/'your_own_footage.ipynb'), str(tmp_path/'out.ipynb'), dict(tiny=True, root=str(tmp_path), **given), kernel_name='python3', cwd=str(tmp_path), progress_bar=False, execution_timeout=500)
