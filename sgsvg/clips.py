@@ -316,7 +316,8 @@ def _frames(data, first, n, size, fps):
         box.seek(int(first/fps/stream.time_base), stream=stream)
         for f in box.decode(stream):
             if (t := round(f.time*fps)) < first: continue
-            at, pixels = at+[t], pixels+[f.to_ndarray(format='rgb24')]
+            at.append(t)
+            pixels.append(f.to_ndarray(format='rgb24'))
             if len(at) == n: break
     if at != list(range(first, first+n)) or {p.shape for p in pixels} != {(size, size, 3)}: raise ValueError('its picture is cut short')
     return from_uint8(np.stack(pixels))
@@ -414,7 +415,7 @@ class Shards(IterableDataset):
             wave, a, m = _sound(self._part(shard, i, 'flac'), o['sr'], o['samples'], self.sr), round(first/self.fps*self.sr), round(n/self.fps*self.sr)
             wave = pad(wave[:,a:a+m], (0, max(0, a+m-wave.shape[1])))
             return Clip(frames, wave, self.sr, self.classes.index(o['class']), loudness(wave, self.sr, self.fps)[:n], None, None, o['caption'])
-        except (av.FFmpegError, ValueError, KeyError, TypeError, IndexError, OSError, RecursionError) as e:
+        except (av.FFmpegError, ValueError, KeyError, TypeError, IndexError, OSError, RuntimeError) as e:
             raise SgsvgError(f"{self.paths[shard]}: clip {i} is damaged ({e}); copy the shard, or build the data set again") from e
 
     def __getitem__(self, i)->Clip:
@@ -432,7 +433,8 @@ class Shards(IterableDataset):
 
     def batches(self, n:int, workers:int=0)->Iterator[dict]:
         "The rest of the epoch as batches of `n` (the last one may be smaller), decoded by `workers` processes or, with 0, here: the same batches."
-        clips = iter(DataLoader(self, batch_size=None, num_workers=workers) if workers else self)
+        own = torch.Generator()   # so that workers draw nothing from the global one, which a training may have seeded for this step
+        clips = iter(DataLoader(self, batch_size=None, num_workers=workers, generator=own) if workers else self)
         while part := list(islice(clips, n)):
             if workers: self.given += len(part)
             yield batch_of(part)
@@ -447,7 +449,8 @@ class Shards(IterableDataset):
     def load_state_dict(self, state:dict):
         "Go on from there: the same remaining clips in the same order. `SgsvgError` if the set, the seed, the windows or the number of processes is another."
         for k, v in self._which().items():
-            if state['of'][k] != v: raise SgsvgError(f"cannot go on in the middle of an epoch: its {k} was {state['of'][k]}, now it is {v}. Set it back, or start anew")
+            was = state['of'].get(k)
+            if was != v: raise SgsvgError(f"cannot go on in the middle of an epoch: its {k} was {was}, now it is {v}. Set it back, or start anew")
         self.epoch, self.given = state['epoch'], state['given']
 
     @cached_property

@@ -154,6 +154,11 @@ def test_on_from_the_middle(many, workers):
         assert got+rest == want[0]
         assert bytes_of(two.batches(3)) == want[1]
 
+def test_a_loader_of_ones_own(many):
+    loader = torch.utils.data.DataLoader(Shards(many, sr=8000), 4, collate_fn=clips.batch_of, num_workers=2)
+    seen = [hashlib.sha256(x.numpy().tobytes()).hexdigest() for b in loader for x in b['wave']]
+    assert len(set(seen)) == len(seen) == len(Shards(many))
+
 def test_a_state_of_something_else_is_refused(many, beats):
     state = Shards(many, seed=2, world=2, rank=0, **SMALL).state_dict()
     for folder, kw, word in ((many, dict(seed=3, world=2, rank=0), 'seed'), (many, dict(seed=2), 'world'), (many, dict(seed=2, world=2, rank=1), 'rank'), (beats, dict(seed=2, world=2, rank=0), 'set')):
@@ -295,7 +300,7 @@ def test_memory_of_recordings_has_an_end(tmp_path, monkeypatch):
     assert [r[i][0].shape[1] for i in (0, 1, 2, 2, 0)] == [22050]*5 and sorted(r._waves) == [0, 1]
 
 # a training that streams shards, killed and started again
-def stage_of(folder, seen):
+def stage_of(folder, seen, workers):
     from sgsvg.train import Stage
     class Counting(Stage):
         def __init__(self):
@@ -306,7 +311,7 @@ def stage_of(folder, seen):
             self.shards, self.flow = Shards(folder, seed=1, **SMALL), None
         def batches(self):
             self.shards.epoch, self.shards.given = int(self.extra['epoch']), int(self.extra['given'])
-            while True: yield from self.shards.batches(5)
+            while True: yield from self.shards.batches(5, workers)
         def batch(self, step, generator):
             self.flow = self.flow or self.batches()
             b = next(self.flow)
@@ -314,19 +319,21 @@ def stage_of(folder, seen):
             seen.append((step, *bytes_of([b])))
             return b
         def step(self, batch):
-            loss = (self.nets['net'](batch['frames'].mean((1, 3, 4)))-batch['e'].mean(1, keepdim=True)).square().mean()
+            loss = (self.nets['net'](batch['frames'].mean((1, 3, 4))+torch.rand(3))-batch['e'].mean(1, keepdim=True)).square().mean()
             self.opts['net'].zero_grad(); self.backward(loss); self.opts['net'].step()
             return dict(loss=loss)
     return Counting()
 
-def test_training_goes_on_in_the_middle_of_an_epoch(many, tmp_path):
+@pytest.mark.parametrize('workers', [0, 1])
+def test_training_goes_on_in_the_middle_of_an_epoch(many, tmp_path, workers):
     from sgsvg.train import fit
     runs = {}
     for name, stops in (('whole', [23]), ('broken', [3, 11, 23])):
         seen = []
         for stop in stops:
-            stage = stage_of(many, seen)
+            stage = stage_of(many, seen, workers)
             fit(stage, core.Run(tmp_path, name, {}), stop, save_every=10**6, sample_every=10**6, device='cpu')
+            stage.flow.close()       # its workers hold the run's lock as long as they live
         runs[name] = seen, {k: v.clone() for k, v in stage.nets['net'].state_dict().items()}
     assert runs['whole'][0] == runs['broken'][0] and stage.extra['epoch'] > 0 and stage.extra['given'] > 0
     assert all(torch.equal(v, runs['broken'][1][k]) for k, v in runs['whole'][1].items())
