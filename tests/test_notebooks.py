@@ -12,6 +12,7 @@ processes.set_forkserver_preload('torch torchvision torchaudio timm open_clip to
 
 def execute(nb, flags, log):
     from nbdev.test import test_nb
+    multiprocessing.set_start_method('fork', force=True)  # as in a kernel; here it would be the forkserver's
     with log.open('w') as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         passed, _ = test_nb(nb, skip_flags=flags, basepath=ROOT)
     sys.exit(not passed)
