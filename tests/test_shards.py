@@ -1,5 +1,5 @@
 "Shards as `sgsvg data build` makes them, read back: in step to less than a frame, each clip on one rank, on from the middle, the same bytes, and one line for what is broken."
-import hashlib, io, json, shutil, subprocess, sys, tarfile
+import hashlib, io, json, pickle, shutil, subprocess, sys, tarfile
 from itertools import islice
 from pathlib import Path
 
@@ -103,6 +103,7 @@ def test_own_classes(many):
     card = json.loads((many/'dataset.json').read_text())
     assert len(s) == card['clips'] == sum(s.counts) and len(s.sources) == len(s)
     with pytest.raises(IndexError): s[len(s)]
+    assert told(pickle.loads(pickle.dumps(s))[3]) == told(s[3])            # as a worker gets it
     with pytest.raises(core.SgsvgError, match='no clips in the split'): Shards(many, 'test')
 
 @pytest.mark.parametrize('world', [1, 2, 3, 5, 16])
