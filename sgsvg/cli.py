@@ -76,7 +76,9 @@ def generate(args):
     from sgsvg.audio import probe
     probe(args.sound)
     check_out(args.out, args.sound)
+    from sgsvg.core import keep_memory
     from sgsvg.model import SoundVideo
+    keep_memory()
     model = SoundVideo.load(args.model, device=args.device)
     model.generate(args.sound, args.out, seconds=args.seconds, fps=args.fps, seed=args.seed, progress=sys.stderr.isatty())
     print(args.out)

@@ -12,8 +12,9 @@ import pytest, torch
 
 pytest.importorskip('pytest_benchmark')
 from sgsvg import stylegan2, stylegan3
-from sgsvg.core import pick_device, write_json
+from sgsvg.core import keep_memory, pick_device, write_json
 
+keep_memory()
 torch.set_num_threads(len(os.sched_getaffinity(0)))
 DEVICE, FULL, OUT = pick_device('auto'), os.environ.get('SGSVG_BENCH') == 'full', os.environ.get('SGSVG_BENCH_OUT')
 NETS = dict(stylegan2=(stylegan2.Generator, {}), stylegan3_t=(stylegan3.Generator, stylegan3.CONFIGS['t']), stylegan3_r=(stylegan3.Generator, stylegan3.CONFIGS['r']))
