@@ -258,7 +258,7 @@ def styled_conv(
 )->Tensor:             # `(B, O, H, W)` or `(B, O, 2H, 2W)`
     "Modulated convolution, noise, bias, leaky ReLU, gain and clamp."
     d, n = gain*demodulation(weight, s), None if noise is None else gain*noise
-    if len(x)==1 and not torch.is_grad_enabled() and x[0,0].numel() > 9*len(weight):   # the weight is smaller than the map: let it take the scales
+    if len(x)==1 and not torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type) and x[0,0].numel() > 9*len(weight):   # the weight is smaller than the map: let it take the scales
         weight = weight*(d[0][:,None]*s[0])[:,:,None,None]
         x = conv_up(x, weight, bias=gain*bias) if up else conv(x, weight, gain*bias)
         x = F.leaky_relu_(x if n is None else x.add_(n), .2)

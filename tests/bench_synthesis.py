@@ -5,7 +5,7 @@ measured bandwidth. Not part of the test run:
 
 needs pytest-benchmark (`pip install -e .[dev]`) and a machine that does nothing else. `full` adds 1024 x 1024; the file is what `nbs/23_stylegan3.ipynb` plots.
 A GPU is used where there is one."""
-import os, resource, time
+import ctypes, os, resource, time
 from pathlib import Path
 
 import pytest, torch
@@ -22,9 +22,11 @@ LAYERS = stylegan2.StyledConv, stylegan2.ToRGB, stylegan3.Layer
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16)
 
 def reset_peak():
-    "Start a new peak: Linux forgets the old one on request."
+    "Start a new peak: give back what `keep_memory` kept, and Linux forgets the old peak on request."
     if DEVICE.type == 'cuda': torch.cuda.reset_peak_memory_stats()
-    elif Path('/proc/self/clear_refs').exists(): Path('/proc/self/clear_refs').write_text('5')
+    elif Path('/proc/self/clear_refs').exists():
+        getattr(ctypes.CDLL(None), 'malloc_trim', id)(0)
+        Path('/proc/self/clear_refs').write_text('5')
 
 def peak_mb():
     "Peak memory in MiB since `reset_peak`: of the GPU, or of the whole process."
