@@ -10,7 +10,7 @@ __all__ = ['COLUMNS', 'ENDINGS', 'PUT_RIGHT', 'PART', 'FOUND', 'SHOWN', 'STYLE',
            'card_of', 'write_html', 'build', 'samples', 'contact_sheet']
 
 # %% ../nbs/14_dataset.ipynb #c0c030e5
-import base64, csv, fcntl, hashlib, html, io, json, math, os, re, shlex, sys, tarfile
+import base64, csv, hashlib, html, io, json, math, os, re, shlex, sys, tarfile
 from collections import Counter, defaultdict
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ import av, numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 from .checks import REASONS, SAME_PICTURE, SAME_SOUND, SLACK, Defect, facts, in_children, look
-from .core import SgsvgError, atomic_path, write_json
+from .core import SgsvgError, alone, atomic_path, write_json
 
 # %% ../nbs/14_dataset.ipynb #08b3a332
 @dataclass(slots=True)
@@ -491,9 +491,7 @@ def write_html(rows, card, path):
 def _alone(out):
     "No other process builds in `out` meanwhile; what a killed one left half-written is removed"
     (out/'.work').mkdir(parents=True, exist_ok=True)
-    with open(out/'.work'/'lock', 'w') as f:
-        try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)   # this process's own: orphans of a killed build do not hold it
-        except OSError: raise SgsvgError(f"{out}: another build is at work there; wait for it, or choose another folder") from None
+    with alone(out/'.work'/'lock', f"{out}: another build is at work there; wait for it, or choose another folder"):
         for p in (*out.glob('.*.tmp*'), *out.glob('.work/*/.*.tmp*')): p.unlink(missing_ok=True)
         yield
 

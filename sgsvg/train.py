@@ -6,7 +6,7 @@
 __all__ = ['Stage', 'ema_of', 'step_seeds', 'pack', 'unpack', 'save_state', 'load_state', 'curves', 'fit']
 
 # %% ../nbs/40_train.ipynb #658af0ef
-import fcntl, hashlib, math, signal, sys, threading, time
+import hashlib, math, signal, sys, threading, time
 from contextlib import contextmanager
 from pathlib import Path
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
-from .core import SgsvgError, Run, amp_dtype, atomic_path, load_model, pick_device, save_model, seed_everything
+from .core import SgsvgError, Run, alone, amp_dtype, atomic_path, load_model, pick_device, save_model, seed_everything
 
 # %% ../nbs/40_train.ipynb #f04fda34
 class Stage:
@@ -183,9 +183,7 @@ def _signals():
 @contextmanager
 def _alone(run:Run):
     "Hold the run's lock; also remove what a kill left half-written."
-    with open(run.state/'lock', 'w') as f:
-        try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError: raise SgsvgError(f"run {run.path} is being trained by another process: stop that one, or choose another id") from None
+    with alone(run.state/'lock', f"run {run.path} is being trained by another process: stop that one, or choose another id"):
         for o in [*run.path.glob('.*.tmp*'), *run.state.glob('.*.tmp*')]: o.unlink()
         yield
 
