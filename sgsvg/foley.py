@@ -236,7 +236,7 @@ def _follow(x, a, e, sr, fps):
     "Scale `x` so that its loudness follows `e`."
     x = _norm(x)*a
     for strength in (.8,.8):
-        gap = 2*strength*(e-loudness(x, sr, fps)).clamp(-.5,.5)
+        gap = 2*strength*(e-loudness(x, sr, fps)[:len(e)]).clamp(-.5,.5)   # a rounded-up sample may begin one more frame
         x = x*10**_curve(gap, len(x), sr, fps)
     return x
 
