@@ -173,11 +173,12 @@ def profile(
     return grey[:,:w].reshape(len(grey), 16, -1).mean(2).max(1), grey[:h].reshape(16, -1, grey.shape[1]).mean(1).max(0)
 
 def _edges(level, black):
-    "Black pixels at both ends of a profile; 0 where only one end is black or there are few"
+    "Black pixels at both ends of a profile; 0 where only one end is black, or there are few, or the picture fades into the dark"
     lit = np.flatnonzero(level > black)
     if not len(lit): return 0, 0
     a, b = int(lit[0]), int(len(level)-1-lit[-1])
-    return (a, b) if min(a, b) >= .02*len(level) and abs(a-b) <= .05*len(level) else (0, 0)
+    steps = [x[n:n+4].max()-x[:n].max(initial=0) for x, n in ((level.astype(float), a), (level[::-1].astype(float), b))]
+    return (a, b) if min(a, b) >= .02*len(level) and abs(a-b) <= .05*len(level) and min(steps) >= 8 else (0, 0)
 
 def bars(
     rows, cols,   # the largest `profile` over a clip
