@@ -92,7 +92,7 @@ def account(
     for file, found in rows.items():
         kinds = [r[2] for r in found]
         lines.append(f'{file}: ' + ', '.join(f'{kinds.count(k)} {k}' for k in dict.fromkeys(kinds)))
-        lines += [f'  {what:<10} {name}' for name, _, what in found if what in ('missing', 'not used', 'left out')]
+        lines += [f'  {what:<10} {ascii(name[:100])[1:-1]}' for name, _, what in found if what in ('missing', 'not used', 'left out')]
     return '\n'.join(lines)
 
 def import_(args):

@@ -13,7 +13,6 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
 # %% ../nbs/12_filters.ipynb #7498d618
 @lru_cache(maxsize=None)
@@ -175,7 +174,7 @@ def _winograd(y, x, weight, bias, padding, rows=256):
 def _winograd_pays(x, weight, size):
     "Wide float32 layers on a CPU, without gradients."
     return (not torch.is_grad_enabled() and x.device.type=='cpu' and x.dtype==weight.dtype==torch.float32 and weight.shape[2:]==(3,3)
-        and min(weight.shape[:2])>=128 and size>=48 and not torch.is_autocast_enabled('cpu') and not torch.compiler.is_compiling())
+        and min(weight.shape[:2])>=128 and x.shape[2]==x.shape[3] and size>=48 and not torch.is_autocast_enabled('cpu') and not torch.compiler.is_compiling())
 
 def conv(
     x:Tensor,         # `(B, I, H, H)`
@@ -191,16 +190,10 @@ def conv(
     return y.view(len(x),4*T,4*T,o)[:,:n,:n].permute(0,3,1,2)
 
 # %% ../nbs/12_filters.ipynb #3fa6483d
-_energies = WeakIdKeyDictionary()
-
 def energy(weight:Tensor)->Tensor:
-    "Sum of squares of each kernel of `weight` `(O,I,k,k)`: `(O,I)`. Without gradients it is remembered until the weight changes."
-    keep = not (torch.is_grad_enabled() or torch.compiler.is_compiling() or weight.is_inference())
-    if keep and (known:=_energies.get(weight)) and known[0]==weight._version: return known[1]
+    "Sum of squares of each kernel of `weight` `(O,I,k,k)`: `(O,I)`."
     w = weight.flatten(2).square()
-    e = (w.flatten(0,1) @ w.new_ones(w.shape[2],1)).view(w.shape[:2])   # a product sums nine numbers faster than a sum
-    if keep: _energies[weight] = weight._version, e
-    return e
+    return (w.flatten(0,1) @ w.new_ones(w.shape[2],1)).view(w.shape[:2])   # a product sums nine numbers faster than a sum
 
 def demodulation(
     weight:Tensor, # `(O, I, k, k)`
@@ -245,6 +238,11 @@ class _ScaleShiftAct(torch.autograd.Function):
         if ctx.n: gn = (g.permute(0,2,3,1) @ g.new_ones(g.shape[1],1)).permute(0,3,1,2).sum_to_size(ctx.n)   # a product sums channels fastest
         return g*d, gd, gb, gn
 
+def _scale_shift_act(x, d, b, n):
+    "The same; under `torch.compile` as PyTorch's own steps, for it to fuse."
+    if torch.compiler.is_compiling(): return F.leaky_relu(torch.addcmul(b if n is None else b+n, x, d), .2)
+    return _ScaleShiftAct.apply(x, d, b, n)
+
 # %% ../nbs/12_filters.ipynb #f65c58bd
 def styled_conv(
     x:Tensor,          # `(B, I, H, W)`
@@ -258,13 +256,14 @@ def styled_conv(
 )->Tensor:             # `(B, O, H, W)` or `(B, O, 2H, 2W)`
     "Modulated convolution, noise, bias, leaky ReLU, gain and clamp."
     d, n = gain*demodulation(weight, s), None if noise is None else gain*noise
-    if len(x)==1 and not torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type) and x[0,0].numel() > 9*len(weight):   # the weight is smaller than the map: let it take the scales
+    light = x[0,0].numel() > 9*len(weight)   # the weight is smaller than the map
+    if len(x)==1 and light and not torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type):   # let it take the scales
         weight = weight*(d[0][:,None]*s[0])[:,:,None,None]
         x = conv_up(x, weight, bias=gain*bias) if up else conv(x, weight, gain*bias)
         x = F.leaky_relu_(x if n is None else x.add_(n), .2)
     else:
         x = modulated_conv(x, weight, s, demodulate=False, up=up)
-        x = _ScaleShiftAct.apply(x, d.to(x.dtype)[:,:,None,None], (gain*bias).to(x.dtype)[None,:,None,None], None if n is None else n.to(x.dtype))
+        x = _scale_shift_act(x, d.to(x.dtype)[:,:,None,None], (gain*bias).to(x.dtype)[None,:,None,None], None if n is None else n.to(x.dtype))
     return x if clamp is None else x.clamp(-clamp, clamp)
 
 # %% ../nbs/12_filters.ipynb #347dbdbd

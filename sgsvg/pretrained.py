@@ -126,8 +126,9 @@ def _empty(r, *args):
     return {}
 
 def _key(k):
-    "Dict keys and set members: texts and whole numbers. (The hash of nested tuples can take forever.)"
+    "Dict keys and set members: texts and whole numbers. (The hash of nested tuples can take forever, and large numbers can be chosen to have the same one.)"
     if type(k) not in (str, int): _refuse(f'a {type(k).__name__} as a key')
+    if type(k) is int and abs(k) >= 1 << 60: _refuse(f'the number {k} as a key')
     return k
 
 def _set(r, items):
@@ -310,6 +311,7 @@ def _reduce(r):
     f,args = r.last(2)
     if type(f) is not Name or f.name not in CALLS: _refuse(f'a call of {f.name if type(f) is Name else "a "+type(f).__name__}')
     if type(args) is not tuple: _refuse(f'a call with a {type(args).__name__} as arguments')
+    if len(args) > 16: _refuse(f'a call with {len(args):,} arguments')
     try: r.stack.append(CALLS[f.name](r, *args))
     except TypeError: _refuse(f'{f.name} with {len(args)} arguments of the wrong kind')
 
@@ -430,20 +432,23 @@ def real(
     "The tensors themselves; `SgsvgError` if they are more than the file can hold."
     stored = [t for t in tensors.values() if type(t) is Stored]
     if any(t.storage is None for t in stored): _refuse('an array that was never filled')
-    if sum(prod(t.size)*ITEM[t.storage.dtype] for t in stored) > size: _refuse('several names for the same numbers, together more than the file')
+    if sum(_span(t)*ITEM[t.storage.dtype] for t in stored) > size: _refuse('several names for the same numbers, together more than the file')
     return {k: _real(t) if type(t) is Stored else t.float() if t.is_floating_point() else t for k,t in tensors.items()}
+
+def _span(t:Stored)->int:
+    "Numbers of the storage from a tensor's first to its last."
+    return 1 + sum((n-1)*s for n,s in zip(t.size, t.stride)) if prod(t.size) else 0
 
 def _real(t:Stored)->Tensor:
     dtype,item = getattr(torch, t.storage.dtype),ITEM[t.storage.dtype]
     if not prod(t.size): return torch.zeros(t.size)
-    n = 1 + sum((n-1)*s for n,s in zip(t.size, t.stride))
-    x = torch.frombuffer(bytearray(t.storage.data[t.offset*item:(t.offset+n)*item]), dtype=torch.uint8 if t.storage.dtype == 'bool' else dtype)
+    x = torch.frombuffer(bytearray(t.storage.data[t.offset*item:(t.offset+_span(t))*item]), dtype=torch.uint8 if t.storage.dtype == 'bool' else dtype)
     x = x.as_strided(t.size, t.stride)
     return x.to(torch.float32 if dtype.is_floating_point else dtype).contiguous()
 
 # %% ../nbs/24_pretrained.ipynb #945888fb
 def _join(prefix:str, k)->str:
-    if type(k) is not str or len(prefix)+len(k) > 500: _refuse('a network with names of more than 500 characters')
+    if type(k) is not str or len(prefix)+len(k) > 200: _refuse('a network with names of more than 200 characters')
     return prefix+k
 
 def network_tensors(net:Network)->dict:
@@ -454,7 +459,10 @@ def network_tensors(net:Network)->dict:
         if type(n) is not Network or id(n) in seen: _refuse(f'{_shown(prefix)} is no network, or stands there twice')
         seen.add(id(n))
         for part in ('_parameters', '_buffers', '_modules'):
-            named = {_join(prefix, k): v for k,v in n.state.get(part, {}).items() if v is not None}
+            its = n.state.get(part, {})
+            if its and id(its) in seen: _refuse(f'the {part} of {_shown(prefix)}, which stand there twice')
+            seen.add(id(its))
+            named = {_join(prefix, k): v for k,v in its.items() if v is not None}
             if part == '_modules': todo += [(f'{k}.', m) for k,m in named.items()]
             else: found |= named
     if bad := [k for k,v in found.items() if type(v) is not Stored]: _refuse(f'{_shown(bad[0])} is no tensor')
@@ -523,6 +531,8 @@ def fit(
     missing,unused = ([r[0] for r in rows if r[2] == what] for what in ('missing', 'not used'))
     if strict and (missing or unused):
         raise SgsvgError('; '.join(f'{what}: {_shown(o[0])}' + f' and {len(o)-1} more'*(len(o) > 1) for o,what in ((missing, 'missing'), (unused, 'not used')) if o) + '. If that is meant, read it with strict=False (--partial)')
+    held,whole = (sum(prod(want[k]) for k in ks) for ks in (want.keys() & tensors.keys(), want))
+    if 4*held < whole: raise SgsvgError(f'has {held:,} of the {whole:,} numbers of the generator that it describes')
     net = cls(**kwargs)
     net.load_state_dict({k: v for k,v in tensors.items() if k in want}, strict=False)
     return net.eval().requires_grad_(False), rows
@@ -649,12 +659,13 @@ def _from_names(tensors:dict, mean, size:int, strict:bool):
 
 # %% ../nbs/24_pretrained.ipynb #3f727075
 def _is_safetensors(path:Path)->bool:
+    if path.suffix == '.safetensors': return True
     with open(path, 'rb') as f: head = f.read(9)
     return len(head) == 9 and head[8:] == b'{' and struct.unpack('<Q', head[:8])[0] + 8 <= path.stat().st_size
 
 def _from_safetensors(path:Path, strict:bool):
     "A model file of ours, or tensors with names of a StyleGAN."
-    if '__metadata__' not in (head := core._header(path)) or 'sgsvg' not in head['__metadata__']: return _from_names(load_file(path), None, path.stat().st_size, strict)
+    if '__metadata__' not in (head := core._header(path)) or 'sgsvg' not in head['__metadata__']: return _from_names(_plain(load_file(path)), None, path.stat().st_size, strict)
     tensors,meta = core.load_model(path)
     spec = meta.get('nets', {}).get('generator', {})
     if spec.get('class') not in GENERATORS: raise SgsvgError('a model without a generator')
@@ -669,17 +680,20 @@ def _from_pickle(found, size:int, strict:bool):
         net,rows = _from_network(found['G_ema'], size, strict)
         return net,rows+rest
     if nets := [k for k,v in found.items() if type(v) is Network]: raise SgsvgError(f'has no G_ema, only {_shown(", ".join(map(str, nets)))}: give a snapshot with its averaged generator')
-    if 'g_ema' not in found: return _from_names(_state_dict(found), None, size, strict)
+    name = next((k for k in ('g_ema', 'G_ema') if k in found), None)
+    if name is None: return _from_names(_state_dict(found), None, size, strict)
     mean = found.get('latent_avg')
     if mean is not None and (type(mean) is not Stored or not prod(mean.size) or not mean.size): raise SgsvgError('latent_avg is no tensor')
-    net,rows = _from_names(_state_dict(found['g_ema']), mean, size, strict)
+    net,rows = _from_names(_state_dict(found[name]), mean, size, strict)
     return net,rows+rest
 
 def _state_dict(found)->dict:
     "`found`, if it is a dict of tensors; without the `module.` that training on several GPUs leaves before each name."
     if type(found) is not dict or not found or not all(type(k) is str and type(v) is Stored for k,v in found.items()):
-        raise SgsvgError(f'has no G_ema or g_ema, only {_shown(", ".join(map(str, list(found)[:5])) if type(found) is dict else type(found).__name__)}')
-    return {k.removeprefix('module.'): v for k,v in found.items()}
+        raise SgsvgError(f'has no network in G_ema or g_ema, but {_shown(", ".join(map(str, list(found)[:5])) or "nothing" if type(found) is dict else type(found).__name__)}')
+    return _plain(found)
+
+def _plain(tensors:dict)->dict: return {k.removeprefix('module.'): v for k,v in tensors.items()}
 
 # %% ../nbs/24_pretrained.ipynb #166b5e6a
 def read_stylegan(
@@ -760,6 +774,7 @@ def authors_model(
     "The authors' nets, fitted together."
     gone = [p for p in ('inversion', 'coarse', 'mid', 'fine') if p not in parts]
     if gone: raise SgsvgError(f"of the authors' files {', '.join(gone)} is missing: give all four, and the StyleGAN3 file")
+    if generator.img_channels != 3: raise SgsvgError(f'a generator of {generator.img_channels} channels; a video needs three')
     facts = [parts[b][1] for b in ('coarse', 'mid', 'fine')]
     if facts[0] != facts[1] or facts[0] != facts[2]: raise SgsvgError(f'the three recurrent nets do not belong together: {facts}')
     ends,w_dim = [0],generator.w_dim
@@ -781,9 +796,11 @@ def authors_model(
 def _read_part(path, strict:bool):
     "`('generator', net, rows)` or `(part, (tensors, facts), rows)`."
     path = _file(path)
-    if not _is_safetensors(path) and type(found := read_pickle(path)) is dict and found and all(type(v) is Stored and type(k) is str for k,v in found.items()):
+    try: found = load_file(path) if _is_safetensors(path) else read_pickle(path)
+    except SafetensorError: found = None   # what is wrong with it is said below
+    if type(found) is dict and found and all(type(v) in (Stored, Tensor) and type(k) is str for k,v in found.items()):
         try:
-            tensors = real(_state_dict(found), path.stat().st_size)
+            tensors = real(_plain(found), path.stat().st_size)
             if part := authors_part(tensors, path.name):
                 return part[0], part[1:], [(k, tuple(v.shape), 'a constant' if k.endswith('.pe') else 'read') for k,v in tensors.items()]
         except SgsvgError as e: raise SgsvgError(f'{path}: {e}') from None

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from .core import SgsvgError
 from .filters import FilteredAct, conv, energy, lowpass, radial_lowpass
-from .stylegan2 import Dense, Mapping
+from .stylegan2 import Dense, Mapping, check_call
 
 # %% ../nbs/23_stylegan3.ipynb #7aaa6509
 @dataclass
@@ -146,6 +146,7 @@ class Synthesis(nn.Module):
             setattr(self, self.layer_names[-1], layer)
     def forward(self, ws, noise_mode='const', update_emas=False):
         "`noise_mode` is accepted for StyleGAN2's sake: there is no noise here."
+        check_call(self, ws, noise_mode)
         if len(ws)>1 and not update_emas and not torch.is_grad_enabled() and ws.device.type=='cpu':
             return torch.cat([self(w[None]) for w in ws])     # one at a time stays in the cache
         ws = ws.float()

@@ -133,7 +133,23 @@ def generator_with(part='b4', tensor='const', **kwargs):
 
 def generator(*what, **kwargs): return whole(dic(G_ema=generator_with(*what, **{k: num(v) for k,v in kwargs.items()})))
 
+def parts_for_many(m):
+    "2,000 networks with the same 2,000 parameters: four million names"
+    state = dic(_parameters=dic(**{f'p{i}': b'K\x01' for i in range(2000)}))
+    meta = dic(type=text('class'), class_name=text('Generator'), state=state)
+    f = name('torch_utils.persistence', '_reconstruct_persistent_obj')
+    return whole(f + b'\x940' + tup(meta) + b'\x940' + dic(G_ema=persistent(dic(_modules=dic(**{f'm{i}': b'h\x00h\x01R' for i in range(2000)})))))
+
+def wide_tensors(m):
+    "1,000 tensors of two numbers each, the first and the last of a long storage"
+    n = 1 << 19
+    return torch_zip(whole(dic(g_ema=b'}' + tensor(n=n, size=(2,), stride=(n-1,)) + b'\x940(' + text('input.input') + b'h\x00' + b''.join(text(f'k{i}') + b'h\x00' for i in range(1000)) + b'u')), {'0': bytes(4*n)})
+
 BOMBS = dict(
+    parts_for_many=(parts_for_many, 'which stand there twice'),
+    wide_tensors=(wide_tensors, 'several names for the same numbers'),
+    many_arguments=(lambda m: whole(name('torch', 'device') + b'\x940(' + b'N'*100_000 + b't\x940(' + b'h\x00h\x01R'*70_000 + b't'), 'a call with 100,000 arguments'),
+    same_hash=(lambda m: whole(b'}(' + b''.join(b'\x8a\x0a' + (i*((1 << 61)-1)).to_bytes(10, 'little') + b'N' for i in range(1, 50_000)) + b'u'), 'as a key'),
     zip_bomb=(lambda m: torch_zip(bytes(100 << 20), compression=zipfile.ZIP_DEFLATED), 'the compressed record archive/data.pkl (104,857,600 bytes)'),
     zip_claims_4_gb=(claimed_zip, 'announced'),
     zip_with_two_pickles=(two_records, 'two records archive/data.pkl'),
@@ -165,9 +181,9 @@ BOMBS = dict(
     one_name_for_much=(lambda m: torch_zip(whole(dic(g_ema=b'}(' + b''.join(text(f'input.{i or "input"}') + tensor(size=(4000,), n=4000) for i in range(50)) + b'u'), 2), {'0': bytes(16000)}), 'several names for the same numbers'),
     deep_lists=(lambda m: whole(b']'*50_000 + b'a'*49_999), 'holds a list'),
     deep_tuples=(lambda m: whole(b')' + b'\x85'*50_000), 'holds a tuple'),
-    deep_networks=(deep_networks, 'names of more than 500 characters'),
+    deep_networks=(deep_networks, 'names of more than 200 characters'),
     long_class=(lambda m: whole(dic(G_ema=persistent(dic(_init_kwargs=b'}'), cls='A'*5000))), 'G_ema is a AAAA'),
-    long_names=(lambda m: whole(dic(G_ema=persistent(dic(_init_kwargs=b'}', _modules=dic(**{'a'*1_000_000: b'N'}) + b'0' + dic(**{'a'*1_000_000: persistent()}))))), 'names of more than 500 characters'),
+    long_names=(lambda m: whole(dic(G_ema=persistent(dic(_init_kwargs=b'}', _modules=dic(**{'a'*1_000_000: b'N'}) + b'0' + dic(**{'a'*1_000_000: persistent()}))))), 'names of more than 200 characters'),
     network_in_itself=(itself, 'stands there twice'),
     hash_bomb=(lambda m: whole(doubled() + b'0' + b'}h\x3cNs'), 'a tuple as a key'),
     hash_bomb_in_a_list=(lambda m: whole(doubled() + b'0' + dic(G_ema=generator_with(mapping_kwargs=b']' + tup(b'h\x3c', b'N') + b'a'))), 'the arguments of the generator are no dicts'),
@@ -255,6 +271,13 @@ def test_it_is_refused(case, tmp_path):
     path.write_bytes(make(mark))
     refused(path, words, mark)
     assert not mark.exists()
+
+def test_a_few_bytes_do_not_become_gigabytes(tmp_path):
+    "What is missing is made only where most of the generator is there."
+    from sgsvg.core import save_model
+    path = tmp_path/'net.safetensors'
+    save_model(path, {'generator.mapping.w_avg': torch.zeros(512)}, dict(nets=dict(generator={'class': 'Generator', 'kwargs': dict(z_dim=1 << 16, w_dim=512, num_layers=200)})))
+    refused(path, 'of the', tmp_path/'mark', lambda p: pretrained.read_stylegan(p, strict=False))
 
 @pytest.mark.parametrize('wrap', ['list', 'inside', 'hidden'])
 @pytest.mark.parametrize('where', ['os.system', 'nt.system', 'pty.spawn', 'sys.modules', 'bdb.Bdb', 'pip.main', 'pydoc.pipepager', 'runpy.run_path', 'ctypes.CDLL', 'webbrowser.open', 'asyncio.run',

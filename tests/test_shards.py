@@ -207,7 +207,6 @@ def of_json(**kw): return lambda n, d: [(n, json.dumps(json.loads(d) | kw).encod
 def instead(ending, data): return lambda n, d: [(n, data if n.endswith(ending) else d)]
 
 def other_size():
-    out = io.BytesIO()
     frames = (av.VideoFrame.from_ndarray(np.full((64, 64, 3), i, 'uint8'), 'rgb24').reformat(format='yuv420p') for i in range(15))
     return dataset.encode_picture(frames, 10, 64)
 
