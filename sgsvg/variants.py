@@ -46,6 +46,10 @@ class Variant:
         if num_ws<=b: raise SgsvgError(f'a generator of {num_ws} style layers has no fine band from {b} on: set other cuts')
         return (0,a),(a,b),(b,num_ws)
 
+    def see(self, space):
+        "Set the pictures' side of a `clipspace.ClipSpace`: where the text pulls at the last frame only, as released, pixels are not normalised as CLIP's were."
+        if self.clip=='last': space.mean.zero_(); space.std.fill_(1)
+
     def trajectory(self, num_ws:int)->dict:
         "Keyword arguments of `trajectory.Trajectory` that these switches decide."
         leak = .5 if self.sound=='leaky' else 1.

@@ -1,5 +1,6 @@
 "Every switch of a variant, one at a time, changes what it says and nothing else."
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import pytest, torch
 from torch.nn.functional import normalize
@@ -68,6 +69,11 @@ def test_clip():
         gv, ga, gt = torch.autograd.grad(clip_terms[replace(PAPER, clip=word).clip](v, a, t), (v, a, t), materialize_grads=True, allow_unused=True)
         assert (gv.abs().sum((0,2))>0).tolist() == [word=='every']*(T-1) + [True]
         assert bool(ga.any()) == (word=='every') and bool(gt.any())
+        space = SimpleNamespace(mean=torch.full((3,), .45), std=torch.full((3,), .27))
+        replace(PAPER, clip=word).see(space)
+        assert (space.mean.any() and (space.std<1).all()) == (word=='every')
+    v, t = torch.tensor([[[0., 1.], [.6, .8]]]), torch.tensor([[1., 0.]])
+    assert clip_terms['last'](v, None, t).item() == pytest.approx(.001*(1-.6)**2)
 
 def test_adversarial():
     "The forms differ at a generator that already convinces: least squares pulls it back, log pushes on, hinge too."
@@ -105,6 +111,7 @@ def test_heads():
         share[word], keys[word] = (g!=0).float().mean().item(), net.state_dict().keys()
     assert share['flattened'] == 1/64 and min(share['conv'], share['tokens']) > .95
     assert keys['flattened'] == keys['tokens'] != keys['conv']
+    assert not any(k.startswith('laterals') for k in Inversion(NUM_WS, W_DIM).state_dict()) and any(k.startswith('laterals') for k in keys['conv'])
 
 def test_mixing():
     "The next latent is a share of the new one; in training it is the new one."
