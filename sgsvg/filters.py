@@ -255,14 +255,14 @@ def styled_conv(
     clamp:float=None,  # bound of the result
 )->Tensor:             # `(B, O, H, W)` or `(B, O, 2H, 2W)`
     "Modulated convolution, noise, bias, leaky ReLU, gain and clamp."
-    d, n = gain*demodulation(weight, s), None if noise is None else gain*noise
-    light = x[0,0].numel() > 9*len(weight)   # the weight is smaller than the map
-    if len(x)==1 and light and not torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type):   # let it take the scales
-        weight = weight*(d[0][:,None]*s[0])[:,:,None,None]
+    n = None if noise is None else gain*noise
+    if len(x)==1 and not torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type):   # one sample: its weight is made once, and read once
+        weight = weight*s[0][:,None,None]
+        weight *= gain*(torch.linalg.vector_norm(weight, dim=(1,2,3), keepdim=True).square_()+1e-8).rsqrt_()
         x = conv_up(x, weight, bias=gain*bias) if up else conv(x, weight, gain*bias)
         x = F.leaky_relu_(x if n is None else x.add_(n), .2)
     else:
-        x = modulated_conv(x, weight, s, demodulate=False, up=up)
+        d, x = gain*demodulation(weight, s), modulated_conv(x, weight, s, demodulate=False, up=up)
         x = _scale_shift_act(x, d.to(x.dtype)[:,:,None,None], (gain*bias).to(x.dtype)[None,:,None,None], None if n is None else n.to(x.dtype))
     return x if clamp is None else x.clamp(-clamp, clamp)
 

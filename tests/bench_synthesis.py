@@ -89,16 +89,17 @@ def nets():
 def test_synthesis(benchmark, nets, machine, table, name, size, batch, precision):
     g = nets(name, size)
     ws = g.mapping(torch.randn(batch, g.z_dim, generator=torch.Generator().manual_seed(1)).to(DEVICE))
-    def frame(on=precision == 'bfloat16'):
-        with torch.no_grad(), torch.autocast(DEVICE.type, torch.bfloat16, enabled=on): img = g.synthesis(ws)
+    def frame():
+        with torch.no_grad(), torch.autocast(DEVICE.type, torch.bfloat16, enabled=precision == 'bfloat16'): img = g.synthesis(ws)
         if DEVICE.type == 'cuda': torch.cuda.synchronize()
         return img
-    exact = frame(False)
+    exact = g.synthesis(ws)                       # float32, the way that gradients go: nothing folded into the weights, no Winograd
     reset_peak()
-    img = benchmark.pedantic(frame, rounds=3 if DEVICE.type == 'cpu' else 10, warmup_rounds=1)
-    error, seconds, (weights, maps) = ((img-exact).square().mean().sqrt()/exact.std()).item(), benchmark.stats.stats.min/batch, traffic(g, ws)
-    row = dict(net=name, size=size, batch=batch, precision=precision, seconds=seconds, fps=1/seconds, peak_mb=peak_mb(), error=error, operations_s=operations(g)/machine['rate'][precision],
+    img = benchmark.pedantic(frame, rounds=5 if DEVICE.type == 'cpu' else 10, warmup_rounds=1)
+    error, took, (weights, maps) = ((img-exact).square().mean().sqrt()/exact.std()).item(), benchmark.stats.stats, traffic(g, ws)
+    seconds = took.median/batch
+    row = dict(net=name, size=size, batch=batch, precision=precision, seconds=seconds, best=took.min/batch, worst=took.max/batch, fps=1/seconds, peak_mb=peak_mb(), error=error, operations_s=operations(g)/machine['rate'][precision],
                bytes_s=(4*weights/batch + DTYPES[precision].itemsize*maps)/machine['bandwidth'])
     table.append(row); benchmark.extra_info.update(row)
-    print(f"\n{name} {size} px, batch {batch}, {precision}: {seconds:.3f} s a frame, floor {row['operations_s']:.3f} s (operations), {row['bytes_s']:.3f} s (bytes), peak {row['peak_mb']:.0f} MB, deviation from float32 {error:.1e}")
-    assert error < (.05 if precision == 'bfloat16' else 1e-6)
+    print(f"\n{name} {size} px, batch {batch}, {precision}: {seconds:.3f} s a frame ({row['best']:.3f} to {row['worst']:.3f}), floor {row['operations_s']:.3f} s (operations), {row['bytes_s']:.3f} s (bytes), peak {row['peak_mb']:.0f} MB, deviation {error:.1e}")
+    assert error < (.05 if precision == 'bfloat16' else 1e-4)
