@@ -9,7 +9,7 @@ __all__ = ['REASONS', 'FORMATS', 'PIXELS', 'SMALL', 'SAME_PICTURE', 'SAME_SOUND'
            'luma', 'Track', 'Window', 'checks', 'defects', 'look', 'Child', 'in_children']
 
 # %% ../nbs/13_checks.ipynb #34b2724b
-import collections, itertools, math, os, signal
+import collections, itertools, math, os, re, signal
 from fractions import Fraction
 from multiprocessing import connection, get_context
 from pathlib import Path
@@ -68,21 +68,26 @@ def tracks(c:av.container.InputContainer)->tuple:
 
 # %% ../nbs/13_checks.ipynb #992124aa
 def _length(s, c):
-    "Seconds of a stream, from the header; None where it does not tell"
-    if s.duration: return float(s.duration*s.time_base)
-    try: return sum(float(x)*k for x, k in zip(s.metadata['DURATION'].split(':'), (3600, 60, 1), strict=True))
-    except (KeyError, ValueError): return c.duration/av.time_base if c.duration else None
+    "Seconds of a stream, from the header; None where it does not tell, or tells of less than 250 bytes a second"
+    if s.duration: told = float(s.duration*s.time_base)
+    elif m := re.fullmatch(r'(\d+):(\d\d):(\d\d(?:\.\d+)?)', s.metadata.get('DURATION', '').strip('\0 ')): told = 3600*int(m[1])+60*int(m[2])+float(m[3])
+    else: told = (c.duration or 0)/av.time_base
+    return told if 0 < told <= c.size/250 else None
 
 def _stands(v):
     "Seconds that a picture of a stream stands, at most 1"
     return min(1., 1/float(v.average_rate or 25))
 
 def _walked(path, kind):
-    "Seconds of a stream by its packets"
+    "Seconds of a stream by its packets, up to where the clock leaps by more than ten"
     with opened(path) as c:
         s = getattr(c.streams, kind)[0]
-        ends = [(p.pts+(p.duration or 0))*s.time_base for p in packets(c, s) if p.pts is not None]
-    return float(max(ends)-(s.start_time or 0)*s.time_base) if ends else 0.
+        end = begin = float((s.start_time or 0)*s.time_base)
+        for p in packets(c, s):
+            t = end if p.pts is None else float((p.pts+(p.duration or 0))*s.time_base)
+            if t > end+10: break
+            end = max(end, t)
+    return end-begin
 
 def packets(c, *streams):
     "Packets up to the end, or to where the file breaks off."

@@ -384,3 +384,16 @@ def test_unwritable(tmp_path, small, capsys):
     (tmp_path/'file').touch()
     status, _, err = call(capsys, 'data', 'build', small[0], tmp_path/'file')
     assert status == 1 and err.count('\n') == 1 and 'file' in err and 'unexpected' not in err
+
+def test_lengths_that_no_file_has(tmp_path):
+    "A tag of infinite or too many hours, and a stream whose clock leaps by a day: what is there counts."
+    film(tmp_path/'a.mkv', 5)
+    whole = (tmp_path/'a.mkv').read_bytes()
+    assert whole.count(b'00:00:05.') >= 1
+    for told in (b'inf:0:05.', b'nan:0:05.', b'99:59:05.', b'-9:00:05.'):
+        (tmp_path/'b.mkv').write_bytes(whole.replace(b'00:00:05.', told))
+        assert checks.facts(tmp_path/'b.mkv')['seconds'] == pytest.approx(5, abs=.1)
+    film(tmp_path/'c.ts', 5)
+    film(tmp_path/'d.ts', 5, times=[80_000+i/25 for i in range(125)], sound=None)
+    (tmp_path/'e.ts').write_bytes((tmp_path/'c.ts').read_bytes()+(tmp_path/'d.ts').read_bytes())
+    assert checks.facts(tmp_path/'e.ts')['seconds'] == pytest.approx(5, abs=.2)
