@@ -6,7 +6,7 @@
 __all__ = ['ALIKE', 'WorldClips', 'tilt', 'Recordings', 'RecordingClips', 'VideoClips', 'batch_of', 'Shards']
 
 # %% ../nbs/21_clips.ipynb #fb522a6a
-import csv, hashlib, io, json, re, tarfile, warnings
+import csv, hashlib, io, json, math, re, tarfile, warnings
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
@@ -390,6 +390,7 @@ class Shards(IterableDataset):
         self.paths, self.counts = [Path(folder)/k for k in mine], list(mine.values())
         self.classes = CLASSES if set(names) <= set(CLASSES) else tuple(names)
         self.rank, self.world = _place(rank, world)
+        if seconds is not None and not 0 < seconds < math.inf or not sr > 0: raise SgsvgError(f'windows of {seconds} s at {sr} Hz: give positive numbers')
         self.seconds, self.sr, self.seed, self.buffer = seconds, sr, seed, buffer
         self.epoch, self.given = 0, 0
         self._ends, self._places = list(accumulate(self.counts)), {}
@@ -432,13 +433,15 @@ class Shards(IterableDataset):
         if not worker: self.epoch, self.given = self.epoch+1, 0
 
     def batches(self, n:int, workers:int=0)->Iterator[dict]:
-        "The rest of the epoch as batches of `n` (the last one may be smaller), decoded by `workers` processes or, with 0, here: the same batches."
+        """The rest of the epoch as batches of `n`, decoded by `workers` processes or, with 0, here: the same batches. The last one may be smaller;
+        but of several ranks each gets equally many whole ones, so that none waits for another, and the clips left over are not read in this epoch."""
+        epoch, left = self.epoch, None if self.world == 1 else max(0, len(self)//self.world//n*n-self.given)
         own = torch.Generator()   # so that workers draw nothing from the global one, which a training may have seeded for this step
-        clips = iter(DataLoader(self, batch_size=None, num_workers=workers, generator=own) if workers else self)
+        clips = islice(DataLoader(self, batch_size=None, num_workers=workers, generator=own) if workers else self, left)
         while part := list(islice(clips, n)):
             if workers: self.given += len(part)
             yield batch_of(part)
-        if workers: self.epoch, self.given = self.epoch+1, 0
+        self.epoch, self.given = epoch+1, 0
 
     def _which(self): return dict(set=self._set, seed=self.seed, seconds=self.seconds, buffer=self.buffer, world=self.world, rank=self.rank)
 

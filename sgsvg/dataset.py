@@ -10,11 +10,12 @@ __all__ = ['COLUMNS', 'ENDINGS', 'PUT_RIGHT', 'PART', 'ALONE', 'FOUND', 'SHOWN',
            'counted', 'card_of', 'write_html', 'build', 'samples', 'contact_sheet']
 
 # %% ../nbs/14_dataset.ipynb #c0c030e5
-import base64, csv, hashlib, html, io, json, math, os, re, shlex, sys, tarfile
+import base64, csv, hashlib, html, io, json, math, os, re, shlex, stat, sys, tarfile
 from collections import Counter, defaultdict
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 import av, numpy as np
@@ -84,9 +85,14 @@ ENDINGS = '.mp4 .mkv .webm .mov .m4v .avi .ts .mts .m2ts .mpg .mpeg .vob .flv .w
 def _text(s): return s.encode('utf-8', 'replace').decode()   # names of files may hold bytes that are no text
 
 def _walk(folder, skip=None):
-    "Files below a folder in a fixed order; hidden ones and the folder `skip` are passed over"
-    for d, inside, files in os.walk(folder):
-        inside[:] = sorted(n for n in inside if n[0] != '.' and not (skip and Path(d, n).resolve() == skip))
+    "Files below a folder in a fixed order, folders that are links too, each once; hidden ones, built sets and the folder `skip` are passed over"
+    seen = set()
+    def good(p):
+        at = p.resolve()
+        new = p.name[0] != '.' and at != skip and not (p/'.work').is_dir() and at not in seen
+        return new and not seen.add(at)
+    for d, inside, files in os.walk(folder, followlinks=True):
+        inside[:] = sorted(n for n in sorted(inside) if good(Path(d, n)))
         yield from (Path(d, n) for n in sorted(files) if n[0] != '.')
 
 def find_files(
@@ -124,6 +130,7 @@ def read_folder(
     skip=None,         # a folder in it that is not a class
 )->list:               # of `Row`, one per file
     "The files of a folder per class, each as one row."
+    if skip and Path(skip).resolve() == Path(folder).resolve(): raise SgsvgError(f"{folder}: holds the videos; give another folder for the set")
     rows = []
     for p in _walk(folder, skip and Path(skip).resolve()):
         source = _text(p.relative_to(folder).as_posix())
@@ -210,10 +217,20 @@ def read_piece(piece, *names)->list:
             if m.name in names: found[m.name] = tar.extractfile(m).read()
     return [found.get(n) for n in names]
 
+@lru_cache(maxsize=1000)
+def _ends(file, size, mtime):
+    "A hash of the first and the last 64 KiB of a file"
+    with open(file, 'rb') as f:
+        h = hashlib.sha256(f.read(1 << 16))
+        f.seek(max(0, size-(1 << 16)))
+        h.update(f.read())
+    return h.hexdigest()
+
 def piece_path(out, file, *made_from)->Path:
-    "Where the work on a file is kept: named by what it is made from."
+    "Where the work on a file is kept: named by the file's name, size, time of change and ends, and by what else it is made from."
     st = os.stat(file)
-    name = hashlib.sha256(repr((1, Path(file).name, st.st_size, st.st_mtime_ns, *made_from)).encode()).hexdigest()[:32]
+    ends = _ends(file, st.st_size, st.st_mtime_ns) if stat.S_ISREG(st.st_mode) else ''
+    name = hashlib.sha256(repr((2, Path(file).name, st.st_size, st.st_mtime_ns, ends, *made_from)).encode()).hexdigest()[:32]
     return Path(out)/'.work'/name[:2]/f'{name}.tar'
 
 # %% ../nbs/14_dataset.ipynb #bd1c1033
@@ -225,7 +242,7 @@ def _to_do(r, out, settings):
         r.reasons = (f'unreadable: {e.strerror}',)
         return False
     r.piece = str(path)
-    return not path.exists()
+    return not path.exists() or not path.stat().st_size
 
 def look_at_all(
     rows,            # `Row`s; those with a reason are passed over
@@ -375,7 +392,7 @@ def settle_splits(
     for r in rows:
         k = _root(parent, r.source)
         new = wish[k] if k in wish else split_of(k, holdout)
-        if r.split and r.split != new: r.notes += (f'moved: from {r.split}, ' + ('its source' if new in own[r.source] else 'another source with its picture or sound')+f' is in {new}',)
+        if (was := r.split or split_of(r.source, holdout)) != new: r.notes += (f'moved: from {was}, ' + ('its source' if new in own[r.source] else 'another source with its picture or sound')+f' is in {new}',)
         r.split = sys.intern(new)
     return sorted(s for s, splits in own.items() if len(splits) > 1)
 
@@ -443,7 +460,7 @@ def write_csv(rows, path):
         out.writerow(['source', 'start', 'class', 'split', 'kept', 'reason', 'put right', 'file', 'key', *FOUND])
         for r in rows:
             c = _found(r)
-            out.writerow([r.source, f'{r.start:g}', r.cls, r.split, 'no' if r.reasons else 'yes', '; '.join(r.reasons), '; '.join(r.notes), r.file and _text(Path(r.file).name), r.key, *(c.get(k) for k in FOUND)])
+            out.writerow([r.source, f'{r.start:.10g}', r.cls, r.split, 'no' if r.reasons else 'yes', '; '.join(r.reasons), '; '.join(r.notes), r.file and _text(Path(r.file).name), r.key, *(c.get(k) for k in FOUND)])
 
 def counted(texts)->dict:
     "How many of `texts`, each `kind: detail`, there are of each kind, most first."
@@ -500,10 +517,11 @@ def _alone(out):
         for p in (*out.glob('.*.tmp*'), *out.glob('.work/*/.*.tmp*')): p.unlink(missing_ok=True)
         yield
 
-def _check(seconds, fps, size, cuts):
+def _check(seconds, fps, size, cuts, limit):
     if not 1 <= seconds <= 600: raise SgsvgError(f"seconds must be from 1 to 600, not {seconds:g}")
     if not 1 <= fps <= 240: raise SgsvgError(f"fps must be from 1 to 240, not {fps:g}")
     if size % 2 or not 32 <= size <= 2048: raise SgsvgError(f"size must be an even number of pixels from 32 to 2048, not {size}")
+    if not 0 < limit <= 86400: raise SgsvgError(f"limit must be above 0 and up to 86400 seconds, not {limit:g}")
     if cuts not in ('drop', 'split'): raise SgsvgError(f"cuts must be drop or split, not {cuts!r}")
 
 def build(
@@ -523,7 +541,7 @@ def build(
     progress:bool=False,
 )->dict:               # the card; and `looked`: clips looked at now, `moved`: sources that stood in several splits, `download`: a command for what is missing
     "Check the videos and make shards of the clips that are good. `out` gets `report.csv`, `report.html` and, with `media`, the shards and `dataset.json`."
-    _check(seconds, fps, size, cuts)
+    _check(seconds, fps, size, cuts, limit)
     out, seconds, settings, workers = Path(out), float(seconds), Settings(float(fps), int(size), media), workers or len(os.sched_getaffinity(0))
     try: out.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise SgsvgError(f"cannot write to {out}: {e.strerror}; choose a folder you may write to") from e

@@ -12,6 +12,7 @@ from pathlib import Path
 import av, numpy as np, torch
 from av.video.reformatter import Colorspace, Interpolation
 from PIL import Image
+from .audio import FORMATS
 from .core import SgsvgError, atomic_path
 
 # %% ../nbs/11_video.ipynb #308f39f9
@@ -48,8 +49,8 @@ def _video_stream(out, rate, height, width, crf):
 
 # %% ../nbs/11_video.ipynb #befb5da0
 def _open(path):
-    "Open a media file; what it names inside (a playlist's addresses) is not followed to the network"
-    return av.open(str(path), options=dict(protocol_whitelist='file'), metadata_errors='replace')
+    "Open a media file; a playlist, which would lead to others, is none"
+    return av.open(str(path), options=dict(protocol_whitelist='file', format_whitelist=FORMATS), metadata_errors='replace')
 
 def _decoded(path):
     "The sound of a file as PyAV frames"
