@@ -1,4 +1,4 @@
-"""Clips per second and core of `sgsvg data build`, beside the same cut and scale by the ffmpeg program: python tests/bench_data.py [FFMPEG]
+"""Clips per second and core of `sgsvg data build`, beside the same cut and scale by the ffmpeg program: [SGSVG_BENCH_OUT=results/data.json] python tests/bench_data.py [FFMPEG]
 
 Not a test: pytest does not collect it. Both use one thread, and what counts is processor time, so a busy machine does not change the ratio. ffmpeg is called once a clip, as a shell script would; ours does its checks on the way.
 Without an ffmpeg (argument, PATH or the package imageio-ffmpeg) the plainest PyAV loop stands in, and the output says so."""
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av, numpy as np
 
+from sgsvg.core import write_json
 from sgsvg.dataset import Settings, make_piece
 
 SECONDS, FPS, SIZE, START, REPEATS = 10, 15, 256, 37.3, 3
@@ -75,13 +76,17 @@ def cost(f, *args):
 
 def main():
     ffmpeg = find_ffmpeg()
-    print('beside', subprocess.run([ffmpeg, '-version'], capture_output=True, text=True).stdout.split('\n')[0] if ffmpeg else 'the plainest PyAV loop: there is no ffmpeg here')
+    beside = subprocess.run([ffmpeg, '-version'], capture_output=True, text=True).stdout.split('\n')[0] if ffmpeg else 'the plainest PyAV loop: there is no ffmpeg here'
+    print('beside', beside)
+    rows = []
     with tempfile.TemporaryDirectory() as d:
         for name, kind in FILMS.items():
             film = str(Path(d)/('f.mp4' if kind[3] == 'libx264' else 'f.webm'))
             make_film(film, *kind)
             ours = cost(make_piece, (0, film, START, float(SECONDS), Settings(FPS, SIZE), f'{d}/piece.tar'))
             theirs = cost(by_ffmpeg, ffmpeg, film, f'{d}/x') if ffmpeg else cost(by_loop, film, f'{d}/x')
-            print(json.dumps(dict(film=name, mbit=round(os.path.getsize(film)*8/60e6, 1), ours=round(1/ours, 3), theirs=round(1/theirs, 3), unit='clips/s/core', ratio=round(ours/theirs, 3))), flush=True)
+            rows.append(dict(film=name, mbit=round(os.path.getsize(film)*8/60e6, 1), ours=round(1/ours, 3), theirs=round(1/theirs, 3), unit='clips/s/core', ratio=round(ours/theirs, 3)))
+            print(json.dumps(rows[-1]), flush=True)
+    if out := os.environ.get('SGSVG_BENCH_OUT'): write_json(out, dict(beside=beside, clip=dict(seconds=SECONDS, fps=FPS, size=SIZE), rows=rows))
 
 if __name__ == '__main__': main()

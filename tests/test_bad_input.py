@@ -85,6 +85,7 @@ SOUNDS = dict(
     infinite  =('inf.wav', lambda p: write_sound(p, np.full((1, 9999), np.inf), 22050), 'not numbers'),
     no_samples=('none.wav', lambda p: header_only(p), 'no sound samples'),
     playlist  =('list.m3u8', file_with(b'#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n'), 'cannot be read'),
+    script    =('script.wav', file_with(b'ffconcat version 1.0\nfile good.wav\n'), 'cannot be read'),
 )
 
 @pytest.mark.parametrize('case', SOUNDS)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from films import barred, beeps, claiming, corners, drift, film, flash, rain, still, two_scenes
 from sgsvg import checks, cli, dataset
+from sgsvg.core import SgsvgError
 
 SECONDS, FPS, SIZE = 4., 20, 64
 PHONE = (np.arange(6)[:,None]+[0, .04, .1, .133, .21, .3, .34, .45, .5, .58, .64, .7, .77, .83, .9, .95]).ravel()
@@ -397,3 +398,37 @@ def test_lengths_that_no_file_has(tmp_path):
     film(tmp_path/'d.ts', 5, times=[80_000+i/25 for i in range(125)], sound=None)
     (tmp_path/'e.ts').write_bytes((tmp_path/'c.ts').read_bytes()+(tmp_path/'d.ts').read_bytes())
     assert checks.facts(tmp_path/'e.ts')['seconds'] == pytest.approx(5, abs=.2)
+
+def test_files_that_only_seem_the_same(tmp_path):
+    "Two films of one name, size and time, of different content, are two clips; a folder that is a link counts, once; a built set inside is no class."
+    for i, cls in enumerate(('rain', 'fire')):
+        (tmp_path/'own'/cls).mkdir(parents=True)
+        film(tmp_path/'own'/cls/'a.avi', 2, size=(64, 48), seed=i, codec='rawvideo', pix_fmt='yuv420p')
+    sizes = {p.stat().st_size for p in tmp_path.glob('own/*/a.avi')}
+    assert len(sizes) == 1
+    for p in tmp_path.glob('own/*/a.avi'): os.utime(p, (1e9, 1e9))
+    (tmp_path/'apart').mkdir()
+    film(tmp_path/'apart'/'b.mp4', 2, seed=2)
+    (tmp_path/'own'/'wind').symlink_to(tmp_path/'apart')
+    (tmp_path/'own'/'rain'/'round').symlink_to(tmp_path/'own')
+    kw = dict(seconds=2, fps=10, size=32, holdout=0, workers=1)
+    card = dataset.build(tmp_path/'own', None, tmp_path/'own'/'set', **kw)
+    assert (card['clips'], card['asked_for'], list(card['classes'])) == (3, 3, ['fire', 'rain', 'wind'])
+    again = dataset.build(tmp_path/'own', None, tmp_path/'own'/'set2', **kw)
+    assert again['asked_for'] == 3 and again['sha256'] == card['sha256']
+    with pytest.raises(SgsvgError, match='another folder'): dataset.build(tmp_path/'own', None, tmp_path/'own', **kw)
+
+def test_a_lowered_clipping(tmp_path):
+    "What was clipped and made softer afterwards stands still at its peak."
+    def harsh(seconds, sr, seed): return (4*rain(seconds, sr, seed)/np.abs(rain(seconds, sr, seed)).max()).clip(-.5, .5)
+    def soft(seconds, sr, seed): return .5*rain(seconds, sr, seed)/np.abs(rain(seconds, sr, seed)).max()
+    for name, sound in dict(harsh=harsh, soft=soft).items(): film(tmp_path/f'{name}.mkv', 3, sound=sound, sound_codec='pcm_s16le')
+    found = {n: [str(d) for d in checks.look(tmp_path/f'{n}.mkv', 0, 2, 10, 32)[2]] for n in ('harsh', 'soft')}
+    assert found['harsh'][0].startswith('clipped') and found['soft'] == []
+
+def test_a_sound_rate_that_nothing_has(tmp_path):
+    film(tmp_path/'a.mkv', 2, sr=44100, sound_codec='pcm_s16le')
+    data, rate = (tmp_path/'a.mkv').read_bytes(), np.array([44100.], '>f8').tobytes()
+    assert rate in data
+    (tmp_path/'b.mkv').write_bytes(data.replace(rate, np.array([2e9], '>f8').tobytes()))
+    with pytest.raises(checks.Defect, match='sound of'): checks.look(tmp_path/'b.mkv', 0, 2, 10, 32)

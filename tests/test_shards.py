@@ -345,3 +345,11 @@ def test_the_walkthrough(many, tmp_path, own):
     from repo import NBS
     given = dict(footage=str(many.parent/'own')) if own else {}
     pm.execute_notebook(str(NBS/'walkthroughs'/'your_own_footage.ipynb'), str(tmp_path/'out.ipynb'), dict(tiny=True, root=str(tmp_path), **given), kernel_name='python3', cwd=str(tmp_path), progress_bar=False, execution_timeout=500)
+
+@pytest.mark.parametrize('world', [2, 3, 5])
+def test_every_rank_gets_equally_many_batches(many, world):
+    "Else one of them would wait for ever. The next epoch begins where it should."
+    ranks = [Shards(many, seed=1, rank=r, world=world, **SMALL) for r in range(world)]
+    for epoch in (1, 2):
+        assert {sum(1 for _ in s.batches(4)) for s in ranks} == {len(ranks[0])//world//4}
+        assert {(s.epoch, s.given) for s in ranks} == {(epoch, 0)}
