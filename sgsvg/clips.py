@@ -125,7 +125,7 @@ def _tables(folder, labels):
 
 # %% ../nbs/21_clips.ipynb #7384179b
 def _labelled(folder, labels, names):
-    "`(row, class)` where the file is there and the class counts; what is missing is counted, and said. In a table of one's own every line has to count."
+    "`(row, class)` where the file is there and the class counts; what is missing is counted, and said. In a table of one's own every line has to count; and whether it is one."
     to = names and {_name(k): CLASSES[_cls(v, 'names')] for k, v in names.items()}
     rows, out, missing = 0, [], []
     for path, lines, kind in _tables(folder, labels):
@@ -140,7 +140,7 @@ def _labelled(folder, labels, names):
         except (csv.Error, ValueError, KeyError, TypeError, AttributeError) as e: raise SgsvgError(f"{path}: a line is not as in the others ({e}); download the table again") from e
     if missing and not out: raise SgsvgError(f"{folder}: none of the {rows} files of the table is there ({missing[0]}, ...)")
     if missing: warnings.warn(f"{folder}: {len(missing)} of {rows} files are missing ({missing[0]}, ...)", stacklevel=3)
-    return out
+    return out, kind is _own
 
 # %% ../nbs/21_clips.ipynb #465e5157
 def tilt(
@@ -172,7 +172,7 @@ class Recordings:
         split:str=None,        # 'train', 'test', or None for both
         names:dict|None=ALIKE, # their class -> ours; None: the classes keep their names
     ):
-        rows = [] if folder is None else _labelled(folder, labels, names)
+        rows, self._own = ([], True) if folder is None else _labelled(folder, labels, names)
         self.classes = CLASSES if names is not None else tuple(sorted({c for _, c in rows}))
         number = {c: i for i, c in enumerate(self.classes)}
         rows = [(r, number[c]) for r, c in rows if split in (None, _side(r, holdout))]
@@ -197,18 +197,31 @@ class Recordings:
             if wave.nbytes <= self._room: self._waves[i], self._room = wave, self._room-wave.nbytes
         return wave, *self.items[i][1:]
 
+    def _readable(self, i):
+        "Item i; None where a collection's file cannot be read: then it is left out, and said. Of one's own sounds each has to be readable."
+        try: return self[i]
+        except SgsvgError as e:
+            if self._own: raise
+            cls = self.items[i][1]
+            if i in self._same.get(cls, ()): self._same[cls].remove(i)
+            if not self._same.get(cls): self._same.pop(cls, None)
+            warnings.warn(f'left out: {e}', stacklevel=3)
+
     def windows(self, seconds, hop=None):
         "All windows of `seconds`, every `hop` seconds (`None`: end to end), in order; a recording shorter than a window is given whole."
         n, step = round(seconds*self.sr), round((hop or seconds)*self.sr)
-        for wave, cls, source in (self[i] for i in range(len(self))):
+        for wave, cls, source in filter(None, map(self._readable, range(len(self)))):
             for a in range(0, max(1, wave.shape[1]-n+1), step): yield wave[:,a:a+n], cls, source
 
     def draw(self, seconds, generator=None, colour=2.):
         "A random window `(wave (1,n), cls, source)`, padded with silence where the recording is shorter; `colour`: largest `tilt`."
         pick = lambda n: int(torch.randint(n, (), generator=generator))
-        cls = list(self._same)[pick(len(self._same))]
-        same = self._same[cls]
-        (wave, _, source), n = self[same[pick(len(same))]], round(seconds*self.sr)
+        item = None
+        while item is None:
+            if not self._same: raise SgsvgError('no recording can be read')
+            cls = list(self._same)[pick(len(self._same))]
+            item = self._readable(self._same[cls][pick(len(self._same[cls]))])
+        (wave, _, source), n = item, round(seconds*self.sr)
         a = pick(max(1, wave.shape[1]-n+1))
         x = tilt(wave[:,a:a+n], self.sr, colour*(2*torch.rand((), generator=generator).item()-1))
         return pad(x, (0, n-x.shape[1])), cls, source
