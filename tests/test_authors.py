@@ -145,3 +145,23 @@ def test_half_precision(tmp_path, capsys):
 
 def test_no_such_class(tmp_path):
     with pytest.raises(core.SgsvgError, match='no class 3: the network has 3'): stylegan2_of()(torch.randn(1, 8), 3)
+
+def test_the_authors_files_as_safetensors(tmp_path, capsys):
+    "Converted by somebody, prefixes and all: the same model."
+    from safetensors.torch import save_file
+    files = write_theirs(tmp_path, 'conv', False, 'module.')[0]
+    for f in files: save_file({k: v.contiguous() for k,v in torch.load(f).items()}, f.with_suffix('.safetensors'), metadata=dict(format='pt'))
+    for ending in ('.pth', '.safetensors'):
+        status, out, err = run(capsys, 'import', *(f.with_suffix(ending) for f in files), tmp_path/f'model{ending[1:]}.safetensors')
+        assert (status, err) == (0, ''), err
+    (a, _), (b, _) = (core.load_model(tmp_path/f'model{k}.safetensors') for k in ('pth', 'safetensors'))
+    assert a.keys() == b.keys() and all(torch.equal(v, b[k]) for k,v in a.items())
+
+def test_grey_generators_and_loose_ones(tmp_path, capsys):
+    "A generator of one channel makes no video; a state dict under the name G_ema is one."
+    files = write_theirs(tmp_path, 'conv', False, '')[0]
+    torch.save(stylegan3.Generator(z_dim=8, w_dim=W_DIM, img_resolution=32, img_channels=1, channel_base=256, channel_max=8).state_dict(), files[0])
+    status, out, err = run(capsys, 'import', *files, tmp_path/'o.safetensors')
+    assert (status, out) == (1, '') and 'of 1 channels' in err and not (tmp_path/'o.safetensors').exists()
+    torch.save(dict(G_ema=stylegan2_of().state_dict()), tmp_path/'g.pt')
+    assert run(capsys, 'import', tmp_path/'g.pt', tmp_path/'o.safetensors')[0] == 0
