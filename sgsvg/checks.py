@@ -229,7 +229,7 @@ def sound_stats(
     x = wave.astype('float32')/32768
     n = max(1, sr//10)
     peak = np.abs(x).max()
-    flat = (x[1:] == x[:-1]) & (np.abs(x[1:]) > peak-1e-4) if peak > .01 else np.zeros(1)   # clipped first, lowered later
+    flat = (x[1:] == x[:-1]) & (np.abs(x[1:]) > peak-4e-5) if peak > .2 else np.zeros(1)   # clipped first, lowered later; near its top a soft tone stands still as well
     tenths = np.sqrt([(b**2).mean() for b in np.array_split(x, max(1, len(x)//n))])
     return dict(level=_dB(np.sqrt((x**2).mean())), peak=_dB(peak), silent=round(float((tenths < 1e-3).mean()), 3), clipped=round(float(max((np.abs(x) >= .98).mean(), flat.mean())), 4))
 

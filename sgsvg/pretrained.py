@@ -797,7 +797,7 @@ def _read_part(path, strict:bool):
     "`('generator', net, rows)` or `(part, (tensors, facts), rows)`."
     path = _file(path)
     try: found = load_file(path) if _is_safetensors(path) else read_pickle(path)
-    except SafetensorError: found = None   # what is wrong with it is said below
+    except (SafetensorError, OSError): found = None   # what is wrong with it is said below
     if type(found) is dict and found and all(type(v) in (Stored, Tensor) and type(k) is str for k,v in found.items()):
         try:
             tensors = real(_plain(found), path.stat().st_size)

@@ -411,11 +411,12 @@ def test_files_that_only_seem_the_same(tmp_path):
     film(tmp_path/'apart'/'b.mp4', 2, seed=2)
     (tmp_path/'own'/'wind').symlink_to(tmp_path/'apart')
     (tmp_path/'own'/'rain'/'round').symlink_to(tmp_path/'own')
+    (tmp_path/'own'/'loose.txt').write_text('x')                 # a row of its own, once
     kw = dict(seconds=2, fps=10, size=32, holdout=0, workers=1)
     card = dataset.build(tmp_path/'own', None, tmp_path/'own'/'set', **kw)
-    assert (card['clips'], card['asked_for'], list(card['classes'])) == (3, 3, ['fire', 'rain', 'wind'])
+    assert (card['clips'], card['asked_for'], list(card['classes'])) == (3, 4, ['fire', 'rain', 'wind'])
     again = dataset.build(tmp_path/'own', None, tmp_path/'own'/'set2', **kw)
-    assert again['asked_for'] == 3 and again['sha256'] == card['sha256']
+    assert again['asked_for'] == 4 and again['sha256'] == card['sha256']
     with pytest.raises(SgsvgError, match='another folder'): dataset.build(tmp_path/'own', None, tmp_path/'own', **kw)
     for p in list(tmp_path.glob('own/set/.work/*/*.tar'))[:2]: p.write_bytes(b'')       # a disk that lost something
     assert dataset.build(tmp_path/'own', None, tmp_path/'own'/'set', **kw)['sha256'] == card['sha256']
@@ -427,6 +428,9 @@ def test_a_lowered_clipping(tmp_path):
     for name, sound in dict(harsh=harsh, soft=soft).items(): film(tmp_path/f'{name}.mkv', 3, sound=sound, sound_codec='pcm_s16le')
     found = {n: [str(d) for d in checks.look(tmp_path/f'{n}.mkv', 0, 2, 10, 32)[2]] for n in ('harsh', 'soft')}
     assert found['harsh'][0].startswith('clipped') and found['soft'] == []
+    for level in (.012, .1, .25, .9):
+        tone = np.round(32767*level*np.sin(2*np.pi*50*np.arange(88200)/44100)).astype('int16')[:,None]
+        assert checks.sound_stats(tone, 44100)['clipped'] < .01
 
 def test_a_sound_rate_that_nothing_has(tmp_path):
     film(tmp_path/'a.mkv', 2, sr=44100, sound_codec='pcm_s16le')
