@@ -13,9 +13,9 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 help:
 	@echo 'make demo [SOUND=any.mp3]  a sound to a video: out/demo.mp4, out/demo.png, out/demo.ipynb'
 	@echo 'make test                  every test'
-	@echo 'make lab                   JupyterLab on the notebooks'
+	@echo 'make lab [FRESH=1]         JupyterLab on copies of the notebooks in lab/; FRESH sets changed ones anew and keeps them beside'
 	@echo 'make export                notebooks to modules, notebooks cleaned'
-	@echo 'make readme                README.md from nbs/index.ipynb'
+	@echo 'make readme                README.md and its pictures, from nbs/index.ipynb and the imports'
 	@echo 'make clean, distclean      remove what was made; distclean also removes $(VENV)'
 	@echo 'All set up $(VENV) by themselves. PYTHON=python3.12 names the Python to take.'
 
@@ -30,15 +30,15 @@ test:
 	@$(PY) -m pytest -q
 
 lab: setup
-	@$(PY) -m jupyterlab nbs $$([ "$$(id -u)" = 0 ] && echo --allow-root) \
-	  --ContentsManager.pre_save_hook=nbdev.clean.clean_jupyter
+	@$(PY) tools/lab.py $(if $(FRESH),--fresh)
 
 export: setup
 	@$(VENV)/bin/nbdev_export
 	@$(VENV)/bin/nbdev_clean
 
 readme: setup
-	@$(PY) tests/make_readme.py
+	@$(PY) tools/draw.py
+	@$(PY) tools/make_readme.py
 
 clean:
 	@rm -rf out build dist *.egg-info _docs _proc .pytest_cache .hypothesis .ruff_cache .benchmarks

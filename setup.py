@@ -44,12 +44,12 @@ pytest-timeout>=2.3
 pytest-xdist>=3.6
 hypothesis>=6
 nbclient>=0.10
+ruff>=0.12
 '''.split()
 
 dev = tests + '''
 jupytext>=1.16
 pytest-benchmark>=5
-ruff>=0.12
 '''.split()
 
 setup(
@@ -65,6 +65,8 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=['sgsvg'],
+    # an editable install is a line in a .pth: a folder called sgsvg at hand, such as a clone, cannot stand before it
+    package_dir={'': '.'},
     package_data={'sgsvg': ['assets/*']},
     python_requires='>=3.11,<3.13',
     install_requires=required,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import av, numpy as np
 
-SOUND = {'.webm': 'libopus', '.avi': 'pcm_s16le', '.mpg': 'mp2', '.mkv': 'flac', '.mov': 'pcm_s16le', '.flv': 'libmp3lame'}
+SOUND = {
+    '.webm': 'libopus', '.avi': 'pcm_s16le', '.mpg': 'mp2', '.mkv': 'flac', '.mov': 'pcm_s16le', '.flv': 'libmp3lame'}
 VIDEO = {'.webm': 'libvpx', '.avi': 'mjpeg', '.mpg': 'mpeg2video', '.flv': 'flv1'}
 PIXELS = {'mjpeg': 'yuvj420p', 'prores_ks': 'yuv422p10le'}
 
@@ -14,7 +15,8 @@ PIXELS = {'mjpeg': 'yuvj420p', 'prores_ks': 'yuv422p10le'}
 def waves(w, h, seed):
     "Waves of many lengths and directions that a seed draws, `(h,w,3)`, and the same a quarter of a wave later."
     rng = np.random.default_rng(seed)
-    fx, fy, phase, amp = rng.uniform(-4, 4, 14), rng.uniform(-4, 4, 14), rng.uniform(0, 6.3, (3, 14)), rng.uniform(5, 22, (3, 14))
+    fx, fy = rng.uniform(-4, 4, 14), rng.uniform(-4, 4, 14)
+    phase, amp = rng.uniform(0, 6.3, (3, 14)), rng.uniform(5, 22, (3, 14))
     y, x = np.mgrid[:h,:w]/h
     a = 2*np.pi*((x-.5*w/h)[...,None]*fx+(y-.5)[...,None]*fy)
     c, s, p, q = np.cos(a), np.sin(a), (amp*np.cos(phase)).T, (amp*np.sin(phase)).T
@@ -42,14 +44,18 @@ def still(t, w, h, seed=0): return drift(0, w, h, seed)
 def beeps(seconds, sr, seed=0):
     "A beep in the first tenth of every second, and quiet noise of a seed: `(1, samples)` float32."
     t = np.arange(round(seconds*sr))/sr
-    return (.4*np.sin(2*np.pi*800*t)*(t % 1 < .1)+np.random.default_rng(seed).normal(0, .01, len(t)))[None].astype('float32')
+    noise = np.random.default_rng(seed).normal(0, .01, len(t))
+    return (.4*np.sin(2*np.pi*800*t)*(t % 1 < .1)+noise)[None].astype('float32')
 
-def rain(seconds, sr, seed=0): return np.random.default_rng(seed).normal(0, .1, (1, round(seconds*sr))).astype('float32')
+def rain(seconds, sr, seed=0):
+    return np.random.default_rng(seed).normal(0, .1, (1, round(seconds*sr))).astype('float32')
 
-def film(path, seconds=5, fps=25, size=(112, 64), seed=0, picture=drift, sound=rain, sr=44100, times=None, codec=None, sound_codec=None, pix_fmt=None,
-         rotation=0, interlaced=False, colours=None, shape=None, format=None, **options):
-    """`picture(t, w, h, seed)` and `sound(seconds, sr, seed)`, None for none, in the container that `path` or `format` names.
-    `times`: when each picture appears; `colours`: `(transfer, primaries, matrix)`; `shape`: width of a pixel over its height."""
+def film(path, seconds=5, fps=25, size=(112, 64), seed=0, picture=drift, sound=rain, sr=44100, times=None,
+         codec=None, sound_codec=None, pix_fmt=None, rotation=0, interlaced=False, colours=None, shape=None,
+         format=None, **options):
+    """`picture(t, w, h, seed)` and `sound(seconds, sr, seed)`, None for none, in the container that `path` or `format`
+    names. `times`: when each picture appears; `colours`: `(transfer, primaries, matrix)`;
+    `shape`: width of a pixel over its height."""
     ending = Path(path).suffix
     codec = codec or VIDEO.get(ending, 'libx264')
     rate, (w, h) = Fraction(fps).limit_denominator(1001), size

@@ -24,6 +24,7 @@ def default_exp(nb):
 
 def tracked():
     "Every file that is or would be committed, or None outside git."
-    try: out = subprocess.run(['git', 'ls-files', '-coz', '--exclude-standard'], cwd=ROOT, capture_output=True, check=True).stdout
+    command = ['git', 'ls-files', '-coz', '--exclude-standard']
+    try: out = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError): return None
     return sorted(p for n in set(out.decode().split('\0')) if n and (p := ROOT/n).is_file())

