@@ -388,7 +388,8 @@ def pieces(
 )->Iterator[tuple]:  # pieces `(wave (channels,n) float32, rate)`
     """The sound of a file from its beginning to its end, every sample in its place.
     Rate and channels may change on the way. `MediaError` for what cannot be heard."""
-    line, end, broken = Timeline(path), math.inf, 0.
+    line, end = Timeline(path), math.inf
+    broken = 0.
     try:
         for box, a, b in _boxes(path):
             if a and not (box and box.streams.audio):

@@ -113,12 +113,12 @@ def check_out(
 ):
     """Raise `SgsvgError` where `out` cannot become a video: not an mp4, a folder, no such folder, not writable,
     or the sound itself."""
-    from sgsvg.core import SgsvgError
+    from sgsvg.core import SgsvgError, not_over
     out = Path(out)
     if out.suffix.lower() != '.mp4': raise SgsvgError(f'{out}: the video is an mp4; give a name that ends in .mp4')
     if out.is_dir(): raise SgsvgError(f'{out}: is a folder; give the name of a file')
     if not out.parent.is_dir(): raise SgsvgError(f'{out}: the folder {out.parent} does not exist; create it first')
-    if out.exists() and out.samefile(sound): raise SgsvgError(f'{out}: is the sound itself; give another name')
+    not_over(out, sound)
     try:
         with tempfile.TemporaryFile(dir=out.parent): pass   # it has no name, so nothing can stay
     except OSError as e:

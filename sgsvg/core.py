@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['THREADS', 'watch', 'WATCHED', 'EMBEDDED', 'SgsvgError', 'number', 'whole', 'pick_device', 'keep_memory', 'Watch',
-           'free_threads', 'in_threads', 'amp_dtype', 'seed_everything', 'discard', 'atomic_path', 'alone',
+           'free_threads', 'in_threads', 'amp_dtype', 'seed_everything', 'discard', 'not_over', 'atomic_path', 'alone',
            'write_json', 'keep_kwargs', 'save_model', 'model_file', 'load_model']
 
 # %% ../nbs/00_core.ipynb #15cdc51a
@@ -250,6 +250,15 @@ def _nameable(path)->Path:
         if e.errno == errno.ENAMETOOLONG:
             raise SgsvgError(f"the name {Path(path).name[:40]}... is too long for a file: give a shorter one") from None
     return Path(path)
+
+def not_over(
+    path,     # the file to write
+    source,   # the file that it is made from
+):
+    "Raise `SgsvgError` where writing `path` would overwrite its own source, or where no file can be called so."
+    path = _nameable(path)
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        raise SgsvgError(f'{path}: is the sound itself; give another name')
 
 # %% ../nbs/00_core.ipynb #f73c81a7
 @contextmanager
