@@ -135,8 +135,8 @@ def generate(args):
     from sgsvg.model import SoundVideo
     keep_memory()
     model = SoundVideo.load(args.model, device=args.device)
-    if heard := model.heard(args.sound, args.seconds): say(f'heard: {heard[0]} {heard[1]:.2f}')
     model.generate(args.sound, args.out, args.seconds, args.fps, args.seed, sys.stderr.isatty(), args.size)
+    if heard := model.heard(args.sound, args.seconds): say(f'heard: {heard[0]} {heard[1]:.2f}')
     say(args.out)
 
 # %% ../nbs/92_cli.ipynb #2e483c54
