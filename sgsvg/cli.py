@@ -199,6 +199,11 @@ def _trained(runs):
     return '; '.join(one(name, run) for name, run in runs.items() if _get(run, 'last', 'step'))
 
 # %% ../nbs/92_cli.ipynb #bd91ed73
+def _credited(credits):
+    "Whose work is in the file."
+    if not isinstance(credits, list): return None
+    return '; '.join(', '.join(str(_get(c, k)) for k in ('name', 'authors', 'licence')) for c in credits)
+
 def _drawn(side, fps):
     "What is drawn"
     if not side: return side
@@ -250,6 +255,7 @@ def _facts(
         data=past('data'),
         held_out=past('holdout'),
         imported=past('imported'),
+        credits=_credited(past('credits')),
         licence=past('licence') or _get(meta, 'licence'))
 
 # %% ../nbs/92_cli.ipynb #4db8c2af
