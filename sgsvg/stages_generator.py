@@ -18,16 +18,26 @@ from .train import Stage, ema_of
 from .video import grid
 
 # %% ../nbs/62_stages_generator.ipynb #61bfffc7
+def _widened(new:Tensor, old:Tensor)->Tensor:
+    "`old` in the corner of `new`; new inputs of a kernel add nothing to the outputs that were there."
+    if any(n < o for n,o in zip(new.shape, old.shape)): return new
+    wide = new.clone()
+    if wide.dim() == 4: wide[:len(old),old.shape[1]:] = 0
+    wide[tuple(map(slice, old.shape))] = old
+    return wide
+
 def warm_start(
-    net:nn.Module,              # to be trained
-    tensors:dict[str,Tensor],   # of a model file
-    name:str,                   # of the net in that file, such as `generator`
-)->nn.Module:                   # the same `net`
-    "Take over the weights that have the same name and shape."
-    mine = net.state_dict()
-    found = {k: tensors[f'{name}.{k}'] for k in mine if f'{name}.{k}' in tensors}
-    net.load_state_dict(mine | {k: v for k,v in found.items() if v.shape == mine[k].shape})
-    return net
+    generator:Generator,        # to be trained, not narrower than the one in the file
+    tensors:dict[str,Tensor],   # of a model file with a StyleGAN2 named `generator`
+)->Generator:                   # the same
+    "Begin with the pictures of another generator, enlarged (Net2Net, Chen et al. 2016). Narrower layers stay as drawn."
+    mine = generator.state_dict()
+    theirs = {k: tensors[f'generator.{k}'] for k in mine if f'generator.{k}' in tensors}
+    grown = {k: _widened(mine[k], old.to(mine[k])) for k,old in theirs.items()}
+    for k in (k for k in mine if k.endswith('torgb.weight')):   # not demodulated: its gain falls with the inputs
+        grown[k] = grown[k]*math.sqrt(mine[k].shape[1]/theirs[k].shape[1]) if k in theirs else torch.zeros_like(mine[k])
+    generator.load_state_dict(mine | grown)
+    return generator
 
 # %% ../nbs/62_stages_generator.ipynb #a7098cf5
 def cosine_fall(
