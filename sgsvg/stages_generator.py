@@ -10,7 +10,7 @@ import math
 import matplotlib.pyplot as plt
 import torch
 from fastcore.basics import patch
-from torch import Tensor, nn
+from torch import Tensor
 from .critics import ProjectedCritic
 from .losses import adversarial, l1, perceptual
 from .stylegan2 import Generator
