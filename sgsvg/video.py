@@ -6,7 +6,8 @@
 __all__ = ['SHORT', 'UNTOLD', 'PQ', 'HLG', 'WIDE', 'STRANGE', 'SOON', 'HOLE', 'STILLS', 'IN_LINE', 'to_uint8', 'from_uint8',
            'check_size', 'shown_size', 'scaled', 'SoundFeed', 'write', 'orientation', 'angle', 'upright',
            'StrangeColours', 'fitting', 'Fit', 'deinterlaced', 'on_screen', 'Clock', 'rate_of', 'lasts', 'stream',
-           'read', 'grid', 'filmstrip', 'save_filmstrip', 'still', 'poster', 'Player', 'player']
+           'read', 'grid', 'filmstrip', 'save_filmstrip', 'still', 'is_still', 'save_still', 'poster', 'Player',
+           'player']
 
 # %% ../nbs/12_video.ipynb #3e895c90
 import base64
@@ -566,6 +567,25 @@ def still(
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise SgsvgError(f'{path}: is a damaged or too large picture; export or scale it again') from None
     return from_uint8(np.asarray(square)), said
+
+def is_still(path)->bool:   # a file
+    "Whether a file is a picture, not a film."
+    try:
+        with Image.open(path, formats=STILLS): return True
+    except Image.DecompressionBombError: return True
+    except (OSError, ValueError, SyntaxError): return False
+
+def save_still(
+    path,       # the picture to write, in a format that its name says
+    picture,    # `(3,H,W)` in [-1,1]
+    size=None,  # as for `shown_size`
+):
+    "Write a picture, enlarged where it is small; whole or not at all. `SgsvgError` for a name of no known kind."
+    if Path(path).suffix.lower() not in ('.png', '.jpg', '.jpeg', '.webp'):
+        raise SgsvgError(f'{path}: give a name that ends in .png, .jpg or .webp')
+    pixels = to_uint8(picture[None])[0]
+    H, W = shown_size(*pixels.shape[:2], size)
+    with atomic_path(path) as part: Image.fromarray(scaled(pixels, H, W).to_ndarray()).save(part, quality=95)
 
 # %% ../nbs/12_video.ipynb #761a88cd
 IN_LINE = 20e6   # bytes: a larger file is not put into a notebook, only its picture

@@ -1,0 +1,102 @@
+"""`sgsvg edit`: what it refuses, and that it leaves nothing half-written."""
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sgsvg import core, edit, model, trajectory, stylegan2, inversion, video
+from test_bad_input import files, refused
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory):
+    "A model file of tiny nets without a CLIP, that listens by its inversion."
+    torch.manual_seed(0)
+    g = stylegan2.Generator(z_dim=8, c_dim=0, w_dim=8, img_resolution=16, channel_base=64, channel_max=8)
+    bands = ((0, 2), (2, 4), (4, g.num_ws))
+    nets = (g, inversion.Inversion(num_ws=g.num_ws, w_dim=8, bands=bands), trajectory.Trajectory(g.num_ws, 8, bands))
+    path = tmp_path_factory.mktemp('model')/'small.safetensors'
+    model.SoundVideo(*nets).save(path)
+    return path
+
+@pytest.fixture
+def photo(tmp_path):
+    "A picture that is wider than high."
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype='uint8')
+    Image.fromarray(pixels).save(tmp_path/'photo.png')
+    return tmp_path/'photo.png'
+
+def grey(p): Image.new('L', (30, 20), 90).save(p)
+def clear(p): Image.new('RGBA', (30, 20), (200, 90, 0, 40)).save(p)
+def moving(p): Image.new('RGB', (30, 20)).save(p, save_all=True, append_images=[Image.new('RGB', (30, 20), 'red')])
+def turned(p):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new('RGB', (30, 20), 'green').save(p, exif=exif)
+
+GOOD = {'grey.png': (grey, ''), 'clear.png': (clear, 'put on white'), 'moving.gif': (moving, 'the first of 2'),
+        'turned.jpg': (turned, 'turned upright')}
+
+@pytest.mark.parametrize('name', GOOD)
+def test_pictures_of_all_kinds(name, tmp_path, small, sound, sgsvg):
+    make, word = GOOD[name]
+    make(tmp_path/name)
+    got = sgsvg('edit', tmp_path/name, '--sound', sound, '--model', small, '-o', tmp_path/'o.png', '--seconds', '1')
+    assert got[0] == 0 and word in got[1] and got[2] == '', got
+    assert 'cut to its middle square' in got[1]
+    assert Image.open(tmp_path/'o.png').size == (512, 512)
+
+def test_strength_zero_is_the_source(tmp_path, small, photo, sound, sgsvg):
+    out = tmp_path/'o.png'
+    got = sgsvg('edit', photo, '--sound', sound, '--model', small, '-o', out, '--strength', '0', '--seconds', '1')
+    assert got[0] == 0, got
+    video.save_still(tmp_path/'wanted.png', video.still(photo, 16)[0])
+    assert np.array_equal(np.asarray(Image.open(out)), np.asarray(Image.open(tmp_path/'wanted.png')))
+
+def test_a_still_becomes_a_film(tmp_path, small, photo, sound, sgsvg):
+    out = tmp_path/'o.mp4'
+    assert sgsvg('edit', photo, '--sound', sound, '--model', small, '-o', out, '--seconds', '1')[0] == 0
+    again = sgsvg('edit', out, '--sound', sound, '--model', small, '-o', tmp_path/'p.mp4', '--seconds', '.5')
+    assert again[0] == 0, again
+    assert len(video.read(tmp_path/'p.mp4')[0]) == round(.5*video.read(tmp_path/'p.mp4')[1] + .01)
+
+REFUSED = dict(
+    neither=((), 'give --sound'),
+    words_without_clip=(('--text', 'rain'), 'no CLIP'),
+    strength=(('--text', 'rain', '--strength', 'nan'), 'must be a number'),
+    bands=(('--text', 'rain', '--bands', '1,2'), 'three numbers'),
+    box=(('--sound', 'SOUND', '--mask', '1,2,3,4'), 'left,top,right,bottom'),
+    mask=(('--sound', 'SOUND', '--mask', 'nothing.png'), 'nothing.png'),
+    no_sound=(('--sound', 'nothing.wav'), 'nothing.wav'),
+    ending=(('--sound', 'SOUND', '-o', 'o.bmp3'), 'ends in'),
+    words_for_a_film=(('--text', 'rain', '-o', 'o.mp4'), ''),
+    itself=(('--sound', 'SOUND', '-o', 'PHOTO'), 'itself'))
+
+@pytest.mark.parametrize('case', REFUSED)
+def test_refusals(case, tmp_path, small, photo, sound, sgsvg):
+    given, words = REFUSED[case]
+    names = dict(SOUND=sound, PHOTO=photo)
+    args = [names.get(a, tmp_path/a if a.startswith('o.') else a) for a in given]
+    before = files(tmp_path)
+    status = 2 if case in ('strength', 'bands') else 1
+    refused(sgsvg('edit', photo, '-o', tmp_path/'o.png', '--model', small, *args), words, status=status)
+    assert files(tmp_path) == before
+
+def test_a_film_without_sound(tmp_path, small, photo, sound, sgsvg):
+    video.write(tmp_path/'mute.mp4', torch.zeros(8, 3, 16, 16), 15)
+    asked = sgsvg('edit', tmp_path/'mute.mp4', '--sound', sound, '--keep-sound', 'source', '--model', small,
+                  '-o', tmp_path/'o.mp4')
+    refused(asked, 'mute.mp4')
+    assert not (tmp_path/'o.mp4').exists()
+
+def test_too_large_a_picture(tmp_path):
+    with pytest.raises(core.SgsvgError, match='too large'): video.still(_bomb(tmp_path/'bomb.png'), 16)
+
+def _bomb(path):
+    "A small file that says it has 400 megapixels."
+    Image.new('1', (20_000, 20_000)).save(path)
+    return path
+
+def test_masks_of_any_size_are_soft(tmp_path):
+    Image.new('L', (80, 40), 255).save(tmp_path/'m.png')
+    assert edit.picture_mask(tmp_path/'m.png', 16).eq(1).all()
+    soft = edit.soften(edit.box_mask((0, 0, .5, 1), 64))
+    assert soft.diff(dim=1).abs().max() < .3
