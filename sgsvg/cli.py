@@ -169,6 +169,8 @@ def _edit_command(sub):
     p.add_argument('--seconds', type=_positive, metavar='S', help='only the first S seconds')
     p.add_argument('--keep-sound', choices=('source', 'mix'), dest='keep',
         help="the film's own sound stays, alone or with the other (default: the sound of --sound)")
+    p.add_argument('--steps', type=_whole, default=200, metavar='N',
+        help="steps of the search for the picture's code (default: 200)")
     p.add_argument('--tuning', type=_whole, default=0, metavar='N',
         help='steps of tuning the generator to the picture (default: 0)')
     p.add_argument('--model', default='default', metavar='default|paper|FILE',

@@ -31,8 +31,8 @@ def _labels(generator:nn.Module, n:int, seed:int)->Tensor|None:
     "Labels of `n` random pictures: the world's conditions, classes in turn, or none."
     if not generator.c_dim: return None
     if _of_the_world(generator):
-        _, cls, e, phase = random_truth(n, torch.Generator().manual_seed(seed))
-        return condition(cls, e, phase)
+        truth = random_truth(n, torch.Generator().manual_seed(seed))
+        return condition(truth.cls, truth.e, truth.phase)
     return F.one_hot(torch.arange(n) % generator.c_dim, generator.c_dim).float()
 
 def _of_the_world(generator:nn.Module)->bool: return generator.c_dim == len(CLASSES) + 5
@@ -111,7 +111,7 @@ class Wish(NamedTuple):
 
 # %% ../nbs/72_edit.ipynb #f8cf4305
 @patch
-def by_ear(self:Editor, file, fps:float, seconds:float|None)->Wish:
+def _by_ear(self:Editor, file, fps:float, seconds:float|None)->Wish:
     "The class that is heard."
     parts = list(stream_heard(self.model.ear, file, fps, seconds))
     probs, loud = (torch.cat([p[i] for p in parts]) for i in (0, 1))
@@ -124,7 +124,7 @@ def by_ear(self:Editor, file, fps:float, seconds:float|None)->Wish:
     return Wish(code.expand(self.generator.num_ws, -1), loud, f'{HEARD[k]} {share[k]:.2f}')
 
 @patch
-def by_path(self:Editor, file, fps:float, seconds:float|None)->Wish:
+def _by_path(self:Editor, file, fps:float, seconds:float|None)->Wish:
     "The mean of the codes on the sound's path."
     parts = list(self.model.paths(file, seconds, fps))
     path, loud = torch.cat([p[0] for p,_ in parts]), torch.cat([l for _,l in parts])
@@ -138,7 +138,7 @@ def sound(self:Editor,
     seconds:float|None=None,    # at most this much
 )->Wish:
     "What a sound asks for. `SgsvgError` where an ear hears none of its classes."
-    heard = self.by_ear if isinstance(self.model.inversion, HeardInversion) else self.by_path
+    heard = self._by_ear if isinstance(self.model.inversion, HeardInversion) else self._by_path
     with as_file(sound) as file: return heard(file, self.model.rate(seconds, fps), seconds)
 
 # %% ../nbs/72_edit.ipynb #ce986f96
@@ -241,9 +241,9 @@ def box_mask(
     "A box that is edited. `SgsvgError` for one that is none."
     if len(box) != 4 or not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
         raise SgsvgError('a box is left,top,right,bottom in shares of the picture, such as 0,0,1,0.5')
-    a, b, c, d = (round(v*size) for v in box)
+    def span(a, b): return slice(round(a*size), max(round(b*size), round(a*size) + 1))
     mask = torch.zeros(size, size)
-    mask[b:max(d, b+1),a:max(c, a+1)] = 1
+    mask[span(box[1], box[3]),span(box[0], box[2])] = 1
     return mask
 
 def picture_mask(
@@ -299,9 +299,8 @@ def pca(
     k:int=8,        # directions
 )->Tensor:          # `(k,w_dim)`, each as long as the codes are spread along it
     "The directions along which codes vary most."
-    centred = codes - codes.mean(0)
-    _, s, v = torch.linalg.svd(centred, full_matrices=False)
-    return v[:k]*s[:k,None]/math.sqrt(len(codes))
+    found = torch.linalg.svd(codes - codes.mean(0), full_matrices=False)
+    return found.Vh[:k]*found.S[:k,None]/math.sqrt(len(codes))
 
 def sefa(
     generator:nn.Module,    # a StyleGAN whose layers have an `affine`
@@ -369,7 +368,7 @@ def _loud(wishes:list, strength:float)->Tensor|None:
 def _mixed(a, b)->tuple:
     "Two sounds at once, as long as the longer."
     one, sr = audio.read(a)
-    two = audio.resample(audio.read(b)[0], audio.read(b)[1], sr)
+    two = audio.read(b, sr)[0]
     n = max(one.shape[1], two.shape[1])
     both = [F.pad(x.mean(0, keepdim=True), (0, n - x.shape[1])) for x in (one, two)]
     return sum(both).mul(.7).clamp(-1, 1), sr

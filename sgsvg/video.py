@@ -566,7 +566,7 @@ def still(
             square = ImageOps.fit(picture.convert('RGB'), (size, size), Image.BICUBIC)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise SgsvgError(f'{path}: is a damaged or too large picture; export or scale it again') from None
-    return from_uint8(np.asarray(square)), said
+    return from_uint8(np.array(square)), said
 
 def is_still(path)->bool:   # a file
     "Whether a file is a picture, not a film."

@@ -3,8 +3,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sgsvg import core, edit, model, trajectory, stylegan2, inversion, video
+from sgsvg import cli, core, edit, model, trajectory, stylegan2, inversion, video
+import test_bad_input
 from test_bad_input import files, refused
+
+sound = test_bad_input.sound   # the fixture
+
+@pytest.fixture
+def sgsvg(capsys):
+    "`sgsvg` with a short search, where it edits."
+    def call(command, *argv):
+        status = cli.main([str(a) for a in (command, *argv, '--steps', 3)])
+        return status, *capsys.readouterr()
+    return call
 
 @pytest.fixture(scope='module')
 def small(tmp_path_factory):
