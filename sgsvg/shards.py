@@ -11,6 +11,7 @@ import hashlib, io, json, math, re, tarfile
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -23,7 +24,7 @@ from fastcore.basics import patch
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm.auto import tqdm
-from .core import SgsvgError, atomic_path, write_json
+from .core import SgsvgError, atomic_path, in_threads, write_json
 from .audio import loudness, to_stereo
 from .video import from_uint8
 from .landscapes import CLASSES, Clip
@@ -441,9 +442,7 @@ class Shards(IterableDataset):
     def __len__(self): return self._ends[-1]
 
     def __getitem__(self, i)->Clip:
-        i = range(len(self))[i]   # from the end too; `IndexError` beyond
-        shard = bisect_right(self._ends, i)
-        return self._clip(shard, i-self._ends[shard]+self.counts[shard])
+        return self._clip(*self._at(range(len(self))[i]))   # from the end too; `IndexError` beyond
 
     def __iter__(self)->Iterator[Clip]: return self._rest()
 
@@ -466,10 +465,17 @@ def _part(self:Shards, shard, i, ending):
         return f.read(n)
 
 # %% ../nbs/31_shards.ipynb #351609f6
+@contextmanager
+def _of_clip(path, i):
+    "What goes wrong in here is the clip's fault"
+    try: yield
+    except (av.FFmpegError, ValueError, KeyError, TypeError, IndexError, OSError, RuntimeError) as e:
+        raise SgsvgError(f"{path}: clip {i} is damaged ({e}); copy the shard, or build the data set again") from e
+
 @patch
 def _clip(self:Shards, shard, i, epoch=None):
     "A clip: from its start, or the window that the epoch draws"
-    try:
+    with _of_clip(self.paths[shard], i):
         o = _facts(self._part(shard, i, 'json'), self.fps)
         first, n = _window(o, self.seconds, None if epoch is None else f'{self.seed} {epoch}')
         frames = _frames(self._part(shard, i, 'mp4'), first, n, self.size, self.fps)
@@ -479,9 +485,42 @@ def _clip(self:Shards, shard, i, epoch=None):
         wave = pad(wave, (0, m-wave.shape[1]))
         e = loudness(wave, self.sr, self.fps)[:n]
         return Clip(frames, wave, self.sr, self.classes.index(o['class']), e, None, None, o['caption'])
-    except (av.FFmpegError, ValueError, KeyError, TypeError, IndexError, OSError, RuntimeError) as e:
-        raise SgsvgError(f"{self.paths[shard]}: clip {i} is damaged ({e}); "
-                         "copy the shard, or build the data set again") from e
+
+# %% ../nbs/31_shards.ipynb #1e4e10f4
+@patch
+def _at(self:Shards, i):
+    "Shard, and number in the shard, of clip i"
+    shard = bisect_right(self._ends, i)
+    return shard, i-self._ends[shard]+self.counts[shard]
+
+@patch
+def facts(self:Shards, i:int)->dict:
+    "What the set says of clip `i`: `frames`, `class`, `caption`, `source`, `sr`, `samples`, ..."
+    shard, k = self._at(i)
+    with _of_clip(self.paths[shard], k): return _facts(self._part(shard, k, 'json'), self.fps)
+
+@patch
+def sound(self:Shards, i:int)->torch.Tensor:
+    "The whole sound of clip `i`, `(1 or 2,samples)`."
+    shard, k = self._at(i)
+    with _of_clip(self.paths[shard], k):
+        o = _facts(self._part(shard, k, 'json'), self.fps)
+        return _sound(self._part(shard, k, 'flac'), o['sr'], o['samples'], self.sr)
+
+# %% ../nbs/31_shards.ipynb #baa31fec
+@patch
+def pictures(self:Shards,
+    wanted:list,   # (number of the clip, first frame, number of frames) of each
+)->Iterator:       # `(n,3,size,size)` in [-1,1] of each
+    "Some frames of some clips. They are decoded in as many threads as PyTorch has."
+    def parts():
+        for i, first, n in wanted:
+            shard, k = self._at(i)
+            with _of_clip(self.paths[shard], k): data = self._part(shard, k, 'mp4')
+            yield self.paths[shard], k, data, first, n
+    def decoded(part):
+        with _of_clip(*part[:2]): return _frames(*part[2:], self.size, self.fps)
+    return in_threads(decoded, parts())
 
 # %% ../nbs/31_shards.ipynb #844fb1af
 @patch
