@@ -6,14 +6,15 @@
 __all__ = ['SHORT', 'UNTOLD', 'PQ', 'HLG', 'WIDE', 'STRANGE', 'SOON', 'HOLE', 'STILLS', 'IN_LINE', 'to_uint8', 'from_uint8',
            'check_size', 'shown_size', 'scaled', 'SoundFeed', 'write', 'orientation', 'angle', 'upright',
            'StrangeColours', 'fitting', 'Fit', 'deinterlaced', 'on_screen', 'Clock', 'rate_of', 'lasts', 'stream',
-           'read', 'grid', 'filmstrip', 'save_filmstrip', 'still', 'is_still', 'save_still', 'poster', 'Player',
-           'player']
+           'read', 'grid', 'filmstrip', 'save_filmstrip', 'still', 'still_size', 'film_size', 'is_still', 'save_still',
+           'poster', 'Player', 'player']
 
 # %% ../nbs/12_video.ipynb #3e895c90
 import base64
 import io
 import itertools
 import math
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -530,14 +531,21 @@ def save_filmstrip(
 # %% ../nbs/12_video.ipynb #e0afd60f
 STILLS = 'BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP'   # Pillow's formats that run no other program
 
+def _begun(path):
+    "A picture file of which nothing but its head is read; that a large one may be meant badly is not said here"
+    with warnings.catch_warnings(action='ignore', category=Image.DecompressionBombWarning):
+        return Image.open(path, formats=STILLS)
+
 def _opened_still(path):
     "A picture file"
-    try: picture = Image.open(path, formats=STILLS)
+    try: picture = _begun(path)
     except Image.DecompressionBombError:
         raise SgsvgError(f'{path}: is too large a picture; scale it down first') from None
     except (OSError, ValueError, SyntaxError) as e:
         why = getattr(e, 'strerror', None) or 'is no picture of a known kind'
         raise SgsvgError(f'{path}: {why}; give a JPEG, PNG, WebP, GIF, BMP or TIFF') from None
+    w, h = picture.size
+    if w*h > PIXELS: raise SgsvgError(f'{path}: is too large a picture, {w} x {h} pixels; scale it down first')
     return picture
 
 def _told(picture):
@@ -568,10 +576,22 @@ def still(
         raise SgsvgError(f'{path}: is a damaged or too large picture; export or scale it again') from None
     return from_uint8(np.array(square)), said
 
+def still_size(path)->tuple:   # width and height
+    "The size of a picture as it is seen, in pixels."
+    with _opened_still(path) as picture:
+        turned = picture.getexif().get(0x0112, 1) >= 5
+        return picture.size[::-1] if turned else picture.size
+
+def film_size(path)->tuple:    # width and height, turned or not
+    "The size of a film's pictures as they are stored, in pixels."
+    with opened(path) as box:
+        picture = _watched(path, box).codec_context
+        return picture.width, picture.height
+
 def is_still(path)->bool:   # a file
     "Whether a file is a picture, not a film."
     try:
-        with Image.open(path, formats=STILLS): return True
+        with _begun(path): return True
     except Image.DecompressionBombError: return True
     except (OSError, ValueError, SyntaxError): return False
 

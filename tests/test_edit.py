@@ -1,4 +1,5 @@
 """`sgsvg edit`: what it refuses, and that it leaves nothing half-written."""
+from functools import partial
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,9 @@ from test_bad_input import files, refused
 sound = test_bad_input.sound   # the fixture
 
 @pytest.fixture
-def sgsvg(capsys):
-    "`sgsvg` with a short search, where it edits."
+def sgsvg(capsys, monkeypatch):
+    "`sgsvg` with a short search, where it edits, and a guess that has learned little."
+    monkeypatch.setattr(edit, 'Editor', partial(edit.Editor, n=16))
     def call(command, *argv):
         status = cli.main([str(a) for a in (command, *argv, '--steps', 3)])
         return status, *capsys.readouterr()
@@ -59,7 +61,7 @@ def test_strength_zero_is_the_source(tmp_path, small, photo, sound, sgsvg):
     out = tmp_path/'o.png'
     got = sgsvg('edit', photo, '--sound', sound, '--model', small, '-o', out, '--strength', '0', '--seconds', '1')
     assert got[0] == 0, got
-    video.save_still(tmp_path/'wanted.png', video.still(photo, 16)[0])
+    video.save_still(tmp_path/'wanted.png', video.still(photo, 40)[0])
     assert np.array_equal(np.asarray(Image.open(out)), np.asarray(Image.open(tmp_path/'wanted.png')))
 
 def test_a_still_becomes_a_film(tmp_path, small, photo, sound, sgsvg):
@@ -76,6 +78,7 @@ REFUSED = dict(
     bands=(('--text', 'rain', '--bands', '1,2'), 'three numbers'),
     box=(('--sound', 'SOUND', '--mask', '1,2,3,4'), 'left,top,right,bottom'),
     mask=(('--sound', 'SOUND', '--mask', 'nothing.png'), 'nothing.png'),
+    mask_of_another_size=(('--sound', 'SOUND', '--mask', 'MASK'), '30 x 20 pixels'),
     no_sound=(('--sound', 'nothing.wav'), 'nothing.wav'),
     ending=(('--sound', 'SOUND', '-o', 'o.bmp3'), 'ends in'),
     words_for_a_film=(('--text', 'rain', '-o', 'o.mp4'), ''),
@@ -84,7 +87,8 @@ REFUSED = dict(
 @pytest.mark.parametrize('case', REFUSED)
 def test_refusals(case, tmp_path, small, photo, sound, sgsvg):
     given, words = REFUSED[case]
-    names = dict(SOUND=sound, PHOTO=photo)
+    names = dict(SOUND=sound, PHOTO=photo, MASK=tmp_path/'mask.png')
+    if 'MASK' in given: grey(names['MASK'])
     args = [names.get(a, tmp_path/a if a.startswith('o.') else a) for a in given]
     before = files(tmp_path)
     status = 2 if case in ('strength', 'bands') else 1
@@ -98,6 +102,13 @@ def test_a_film_without_sound(tmp_path, small, photo, sound, sgsvg):
     refused(asked, 'mute.mp4')
     assert not (tmp_path/'o.mp4').exists()
 
+def test_a_hundred_megapixels_are_refused(tmp_path, small, sound, sgsvg):
+    Image.new('1', (10_000, 10_000)).save(tmp_path/'huge.png')
+    before = files(tmp_path)
+    asked = sgsvg('edit', tmp_path/'huge.png', '--sound', sound, '--model', small, '-o', tmp_path/'o.png')
+    refused(asked, '10000 x 10000 pixels')
+    assert files(tmp_path) == before
+
 def test_too_large_a_picture(tmp_path):
     with pytest.raises(core.SgsvgError, match='too large'): video.still(_bomb(tmp_path/'bomb.png'), 16)
 
@@ -106,8 +117,10 @@ def _bomb(path):
     Image.new('1', (20_000, 20_000)).save(path)
     return path
 
-def test_masks_of_any_size_are_soft(tmp_path):
+def test_masks_are_soft_and_as_large_as_the_picture(tmp_path):
     Image.new('L', (80, 40), 255).save(tmp_path/'m.png')
-    assert edit.picture_mask(tmp_path/'m.png', 16).eq(1).all()
+    assert edit.picture_mask(tmp_path/'m.png', 16, (80, 40)).eq(1).all()
+    with pytest.raises(core.SgsvgError, match='80 x 40 pixels, and the picture 40 x 40'):
+        edit.picture_mask(tmp_path/'m.png', 16, (40, 40))
     soft = edit.soften(edit.box_mask((0, 0, .5, 1), 64))
     assert soft.diff(dim=1).abs().max() < .3
