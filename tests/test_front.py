@@ -12,7 +12,7 @@ from sgsvg.model import Film, SoundVideo
 from test_bad_input import COMMAND, DEFAULT, files, finished, refused, run
 
 @pytest.fixture(scope='module')
-def model(): return SoundVideo.load(device='cpu')
+def model(): return SoundVideo.load('paper', 'cpu')   # the small one
 
 @pytest.fixture(scope='module')
 def sound(tmp_path_factory): return write_sound(tmp_path_factory.mktemp('sound')/'tone.wav', tone(.4), 22050)
@@ -140,7 +140,7 @@ def test_size(size, side, tmp_path, model, sound):
     assert seen(tmp_path/'o.mp4') == (side, side, 6)
 
 def test_size_in_a_shell(tmp_path, sound, capsys):
-    for option, side in ((['--size', '160'], 160), (['--size', 'native'], 64), ([], 512)):
+    for option, side in ((['--size', '160'], 160), (['--size', 'native'], 128), ([], 512)):
         assert cli.main(['generate', str(sound), '-o', str(tmp_path/'o.mp4'), *option]) == 0
         assert seen(tmp_path/'o.mp4')[:2] == (side, side)
     capsys.readouterr()
@@ -268,7 +268,7 @@ def test_info_says_what_the_model_is_on_one_screen(capsys):
     assert [words for words in told if words not in out] == []
     assert cli.main(['info', 'default', '--json']) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told['meta'] == core.load_model(DEFAULT)[1] and told['sizes']['generator']['tensors'] == 86
+    assert told['meta'] == core.load_model(DEFAULT)[1] and told['sizes']['generator']['tensors'] == 102
 
 # ---- the notebooks' copies
 
