@@ -28,7 +28,8 @@ def test_a_sound_and_a_film_of_any_name(tmp_path, monkeypatch, sgsvg, name):
     (tmp_path/'plain.wav').rename(tmp_path/f'{name}.wav')
     monkeypatch.chdir(tmp_path)
     out = f'./{name}.mp4' if name[0] == '-' else f'{name}.mp4'
-    status, told, err = sgsvg('generate', '-o', out, '--size', 'native', '--fps', '5', '--model', 'paper', *given_as(f'{name}.wav'))
+    how = '--size', 'native', '--fps', '5', '--model', 'paper'
+    status, told, err = sgsvg('generate', '-o', out, *how, *given_as(f'{name}.wav'))
     assert (status, told, err) == (0, out+'\n', '')
     assert files(tmp_path) == sorted([f'{name}.wav', f'{name}.mp4'])
     (tmp_path/out).rename(tmp_path/'plain.mp4')
