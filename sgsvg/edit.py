@@ -271,18 +271,19 @@ def _readable(space, words:str):
     n = len(space.tokenizer.encode(words))
     if n > room: raise SgsvgError(f'the words are {n} tokens long, and CLIP reads {room}: say it shorter')
 
-# %% ../nbs/72_edit.ipynb #dd8ba8e3
-_SURE = .9   # probability from which words name a class
+# %% ../nbs/72_edit.ipynb #da5f196d
+_SURE = .9   # probability from which words name a class, and cosine from which they say nothing else
 
 @torch.no_grad()
 def class_meant(
     space:ClipSpace,    # of a model
     goal:Tensor,        # CLIP's code of the words, `(d,)`
-)->int|None:
-    "The class that words name; None if they name none."
+)->tuple[int|None,bool]:    # None if they name none; do they say more?
+    "The class that words name, and whether that is all."
     texts = torch.stack([space.text([o.name, *o.words]).mean(0) for o in LANDSCAPES])
-    p, k = (space.scale*F.normalize(texts, dim=1)@goal).softmax(0).max(0)
-    return int(k) if p > _SURE else None
+    near = F.normalize(texts, dim=1)@goal
+    p, k = (space.scale*near).softmax(0).max(0)
+    return (int(k) if p > _SURE else None), bool(near.max() < _SURE)
 
 # %% ../nbs/72_edit.ipynb #28ad5b98
 def pca(
@@ -318,12 +319,13 @@ def liked(self:Editor,
     near = [self.model.clipspace.image(self.generator.synthesis(o))@goal for o in options.split(32)]
     return options[torch.cat(near).argmax()]
 
-# %% ../nbs/72_edit.ipynb #c6b97beb
+# %% ../nbs/72_edit.ipynb #81365c12
 class Wish(NamedTuple):
     "What a sound or words ask for."
     sound: object|None = None       # a file with sound, or `(wave, sr)`
     goal: Tensor|None = None        # CLIP's code of words, `(d,)`
     cls: int|None = None            # the class that words name
+    more: bool = False              # do they say more than that?
     said: str = ''                  # what was understood
     seconds: float|None = None      # at most this much of the sound
 
@@ -347,10 +349,10 @@ def words(self:Editor,
     space = self.model.clipspace
     _readable(space, text)
     goal = space.text([text])[0]
-    cls = class_meant(space, goal) if _of_the_world(self.generator) else None
-    return Wish(goal=goal, cls=cls, said='' if cls is None else f'understood: {CLASSES[cls]}')
+    cls, more = class_meant(space, goal) if _of_the_world(self.generator) else (None, True)
+    return Wish(goal=goal, cls=cls, more=more, said='' if cls is None else f'understood: {CLASSES[cls]}')
 
-# %% ../nbs/72_edit.ipynb #4c59b117
+# %% ../nbs/72_edit.ipynb #3532dd20
 @patch
 def toward(self:Editor,
     pivot:Pivot,    # the picture, or frames of a film
@@ -363,7 +365,8 @@ def toward(self:Editor,
         each = torch.cat([self.code(relabelled(pivot.told, wish.cls, e)) for e in _LEVELS])
         if not first: each = each + at - self.code(pivot.told)
         at = self.liked(each, wish.goal)
-    for _ in range(1 if wish.cls is not None else 2): at = self.liked(at + self.scene_options(pivot), wish.goal)
+    looks = 2 if wish.cls is None else int(wish.more)
+    for _ in range(looks): at = self.liked(at + self.scene_options(pivot), wish.goal)
     return at
 
 @patch
@@ -486,7 +489,7 @@ def slow_fall(
         out.append(last)
     return torch.tensor(out)
 
-# %% ../nbs/72_edit.ipynb #6423492d
+# %% ../nbs/72_edit.ipynb #49cba5f7
 _CHUNK = 16   # frames a piece
 
 @patch
@@ -500,7 +503,7 @@ def goals(self:Editor,
         yield from repeat(((pivot.ws.mean(0) + whole).expand(_CHUNK, -1, -1), torch.ones(_CHUNK)))
     fixed, last = whole - self.direction(pivot, first), 0.
     for codes,loud in self.heard(pivot, first.sound, first.seconds, _CHUNK):
-        drive = slow_fall(loud, self.model.fps, last)
+        drive = slow_fall(loud.square(), self.model.fps, last)
         last = float(drive[-1])
         yield codes + fixed, drive
 
