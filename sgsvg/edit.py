@@ -489,38 +489,38 @@ def slow_fall(
         out.append(last)
     return torch.tensor(out)
 
-# %% ../nbs/72_edit.ipynb #49cba5f7
+# %% ../nbs/72_edit.ipynb #4957f24c
 _CHUNK = 16   # frames a piece
 
 @patch
-def goals(self:Editor,
+def leading(self:Editor,
     pivot:Pivot,    # the first frames of a film, or a still
     *wishes:Wish,   # of sounds and words
-)->Iterator[tuple[Tensor,Tensor]]:  # codes `(t,num_ws,w_dim)`, shares of the strength `(t,)`
-    "Where a film is led, piece by piece: by the first wish's sound, as long as it lasts; by words alone, for ever."
+)->Iterator[tuple[Tensor,Tensor]]:  # steps `(t,num_ws,w_dim)`, shares of the strength `(t,)`
+    "How a film is led, piece by piece: by the first wish's sound, as long as it lasts; by words alone, for ever."
     first, whole = wishes[0], self.direction(pivot, *wishes)
     if first.sound is None:
-        yield from repeat(((pivot.ws.mean(0) + whole).expand(_CHUNK, -1, -1), torch.ones(_CHUNK)))
-    fixed, last = whole - self.direction(pivot, first), 0.
+        yield from repeat((whole.expand(_CHUNK, -1, -1), torch.ones(_CHUNK)))
+    own, last = pivot.ws.mean(0), 0.
+    fixed = whole - self.direction(pivot, first) - own
     for codes,loud in self.heard(pivot, first.sound, first.seconds, _CHUNK):
         drive = slow_fall(loud.square(), self.model.fps, last)
         last = float(drive[-1])
         yield codes + fixed, drive
 
-# %% ../nbs/72_edit.ipynb #3dee21cc
+# %% ../nbs/72_edit.ipynb #f5b94162
 @patch
 def moving(self:Editor,
     pivots,                         # of a film, or of a still that lasts, see `lasting`
-    goals,                          # codes and shares of the strength, pieces of equal length
+    steps,                          # and shares of the strength, pieces of equal length, see `leading`
     strength:float=1.,              # of all
     weights:tuple=(1., 1., 1.),     # of coarse, mid and fine layers
     mask:Tensor|None=None,          # as in `edit`
 )->Iterator[Tensor]:                # `(t,3,S,S)` in [-1,1], piece by piece
-    "The edit of a film, to its end or that of the goals."
-    for p, (codes, drive) in zip(pivots, goals):
+    "The edit of a film, to its end or that of the steps."
+    for p, (step, drive) in zip(pivots, steps):
         n = min(len(p.pictures), len(drive))
-        p = p.some(n)
-        yield self.edit(p, self.weighted(codes[:n] - p.ws, weights), strength*drive[:n], mask)
+        yield self.edit(p.some(n), self.weighted(step[:n], weights), strength*drive[:n], mask)
 
 def lasting(
     pivot:Pivot,    # of a still
@@ -633,7 +633,7 @@ def _heard_with(source, o:Order):
     if o.sound and o.keep != 'source': return o.sound
     return source if o.keep or _has_sound(source) else None
 
-# %% ../nbs/72_edit.ipynb #7dd8aac0
+# %% ../nbs/72_edit.ipynb #296cf84f
 @patch
 def edit_still(self:Editor,
     source,         # a picture
@@ -651,14 +651,14 @@ def edit_still(self:Editor,
     picture, said = still(source, size)
     found = self.pivot(picture, order.steps, order.tuning, progress)
     if film:
-        pieces = self.moving(lasting(found), self.goals(found, *wishes), order.strength, order.bands, mask)
+        pieces = self.moving(lasting(found), self.leading(found, *wishes), order.strength, order.bands, mask)
         video.write(out, pieces, self.model.fps, order.sound, order.seconds, size=None)
     else:
         step = self.weighted(self.direction(found, *wishes), order.bands)
         save_still(out, self.edit(found, step, order.strength, mask)[0])
     return said + [w.said for w in wishes if w.said]
 
-# %% ../nbs/72_edit.ipynb #98ba3802
+# %% ../nbs/72_edit.ipynb #2052d8b7
 @patch
 def edit_film(self:Editor,
     source,         # a video
@@ -677,7 +677,7 @@ def edit_film(self:Editor,
     pieces = (torch.stack(piece) for piece in iter(lambda: list(islice(pictures, _CHUNK)), []))
     found = self.pivots(pieces, order.steps)
     first = next(found)
-    frames = self.moving(chain([first], found), self.goals(first, *wishes), order.strength, order.bands, mask)
+    frames = self.moving(chain([first], found), self.leading(first, *wishes), order.strength, order.bands, mask)
     video.write(out, frames, self.model.fps, heard, order.seconds, size=None)
     cut = [f'cut to its middle square, {min(shape)} of {shape[0]} x {shape[1]} pixels'] if shape[0] != shape[1] else []
     return cut + [w.said for w in wishes if w.said]
