@@ -271,18 +271,19 @@ def _readable(space, words:str):
     n = len(space.tokenizer.encode(words))
     if n > room: raise SgsvgError(f'the words are {n} tokens long, and CLIP reads {room}: say it shorter')
 
-# %% ../nbs/72_edit.ipynb #dd8ba8e3
-_SURE = .9   # probability from which words name a class
+# %% ../nbs/72_edit.ipynb #da5f196d
+_SURE = .9   # probability from which words name a class, and cosine from which they say nothing else
 
 @torch.no_grad()
 def class_meant(
     space:ClipSpace,    # of a model
     goal:Tensor,        # CLIP's code of the words, `(d,)`
-)->int|None:
-    "The class that words name; None if they name none."
+)->tuple[int|None,bool]:    # None if they name none; do they say more?
+    "The class that words name, and whether that is all."
     texts = torch.stack([space.text([o.name, *o.words]).mean(0) for o in LANDSCAPES])
-    p, k = (space.scale*F.normalize(texts, dim=1)@goal).softmax(0).max(0)
-    return int(k) if p > _SURE else None
+    near = F.normalize(texts, dim=1)@goal
+    p, k = (space.scale*near).softmax(0).max(0)
+    return (int(k) if p > _SURE else None), bool(near.max() < _SURE)
 
 # %% ../nbs/72_edit.ipynb #28ad5b98
 def pca(
@@ -318,12 +319,13 @@ def liked(self:Editor,
     near = [self.model.clipspace.image(self.generator.synthesis(o))@goal for o in options.split(32)]
     return options[torch.cat(near).argmax()]
 
-# %% ../nbs/72_edit.ipynb #c6b97beb
+# %% ../nbs/72_edit.ipynb #81365c12
 class Wish(NamedTuple):
     "What a sound or words ask for."
     sound: object|None = None       # a file with sound, or `(wave, sr)`
     goal: Tensor|None = None        # CLIP's code of words, `(d,)`
     cls: int|None = None            # the class that words name
+    more: bool = False              # do they say more than that?
     said: str = ''                  # what was understood
     seconds: float|None = None      # at most this much of the sound
 
@@ -347,10 +349,10 @@ def words(self:Editor,
     space = self.model.clipspace
     _readable(space, text)
     goal = space.text([text])[0]
-    cls = class_meant(space, goal) if _of_the_world(self.generator) else None
-    return Wish(goal=goal, cls=cls, said='' if cls is None else f'understood: {CLASSES[cls]}')
+    cls, more = class_meant(space, goal) if _of_the_world(self.generator) else (None, True)
+    return Wish(goal=goal, cls=cls, more=more, said='' if cls is None else f'understood: {CLASSES[cls]}')
 
-# %% ../nbs/72_edit.ipynb #4c59b117
+# %% ../nbs/72_edit.ipynb #3532dd20
 @patch
 def toward(self:Editor,
     pivot:Pivot,    # the picture, or frames of a film
@@ -363,7 +365,8 @@ def toward(self:Editor,
         each = torch.cat([self.code(relabelled(pivot.told, wish.cls, e)) for e in _LEVELS])
         if not first: each = each + at - self.code(pivot.told)
         at = self.liked(each, wish.goal)
-    for _ in range(1 if wish.cls is not None else 2): at = self.liked(at + self.scene_options(pivot), wish.goal)
+    looks = 2 if wish.cls is None else int(wish.more)
+    for _ in range(looks): at = self.liked(at + self.scene_options(pivot), wish.goal)
     return at
 
 @patch
@@ -486,38 +489,38 @@ def slow_fall(
         out.append(last)
     return torch.tensor(out)
 
-# %% ../nbs/72_edit.ipynb #6423492d
+# %% ../nbs/72_edit.ipynb #4957f24c
 _CHUNK = 16   # frames a piece
 
 @patch
-def goals(self:Editor,
+def leading(self:Editor,
     pivot:Pivot,    # the first frames of a film, or a still
     *wishes:Wish,   # of sounds and words
-)->Iterator[tuple[Tensor,Tensor]]:  # codes `(t,num_ws,w_dim)`, shares of the strength `(t,)`
-    "Where a film is led, piece by piece: by the first wish's sound, as long as it lasts; by words alone, for ever."
+)->Iterator[tuple[Tensor,Tensor]]:  # steps `(t,num_ws,w_dim)`, shares of the strength `(t,)`
+    "How a film is led, piece by piece: by the first wish's sound, as long as it lasts; by words alone, for ever."
     first, whole = wishes[0], self.direction(pivot, *wishes)
     if first.sound is None:
-        yield from repeat(((pivot.ws.mean(0) + whole).expand(_CHUNK, -1, -1), torch.ones(_CHUNK)))
-    fixed, last = whole - self.direction(pivot, first), 0.
+        yield from repeat((whole.expand(_CHUNK, -1, -1), torch.ones(_CHUNK)))
+    own, last = pivot.ws.mean(0), 0.
+    fixed = whole - self.direction(pivot, first) - own
     for codes,loud in self.heard(pivot, first.sound, first.seconds, _CHUNK):
-        drive = slow_fall(loud, self.model.fps, last)
+        drive = slow_fall(loud.square(), self.model.fps, last)
         last = float(drive[-1])
         yield codes + fixed, drive
 
-# %% ../nbs/72_edit.ipynb #3dee21cc
+# %% ../nbs/72_edit.ipynb #f5b94162
 @patch
 def moving(self:Editor,
     pivots,                         # of a film, or of a still that lasts, see `lasting`
-    goals,                          # codes and shares of the strength, pieces of equal length
+    steps,                          # and shares of the strength, pieces of equal length, see `leading`
     strength:float=1.,              # of all
     weights:tuple=(1., 1., 1.),     # of coarse, mid and fine layers
     mask:Tensor|None=None,          # as in `edit`
 )->Iterator[Tensor]:                # `(t,3,S,S)` in [-1,1], piece by piece
-    "The edit of a film, to its end or that of the goals."
-    for p, (codes, drive) in zip(pivots, goals):
+    "The edit of a film, to its end or that of the steps."
+    for p, (step, drive) in zip(pivots, steps):
         n = min(len(p.pictures), len(drive))
-        p = p.some(n)
-        yield self.edit(p, self.weighted(codes[:n] - p.ws, weights), strength*drive[:n], mask)
+        yield self.edit(p.some(n), self.weighted(step[:n], weights), strength*drive[:n], mask)
 
 def lasting(
     pivot:Pivot,    # of a still
@@ -630,7 +633,7 @@ def _heard_with(source, o:Order):
     if o.sound and o.keep != 'source': return o.sound
     return source if o.keep or _has_sound(source) else None
 
-# %% ../nbs/72_edit.ipynb #7dd8aac0
+# %% ../nbs/72_edit.ipynb #296cf84f
 @patch
 def edit_still(self:Editor,
     source,         # a picture
@@ -648,14 +651,14 @@ def edit_still(self:Editor,
     picture, said = still(source, size)
     found = self.pivot(picture, order.steps, order.tuning, progress)
     if film:
-        pieces = self.moving(lasting(found), self.goals(found, *wishes), order.strength, order.bands, mask)
+        pieces = self.moving(lasting(found), self.leading(found, *wishes), order.strength, order.bands, mask)
         video.write(out, pieces, self.model.fps, order.sound, order.seconds, size=None)
     else:
         step = self.weighted(self.direction(found, *wishes), order.bands)
         save_still(out, self.edit(found, step, order.strength, mask)[0])
     return said + [w.said for w in wishes if w.said]
 
-# %% ../nbs/72_edit.ipynb #98ba3802
+# %% ../nbs/72_edit.ipynb #2052d8b7
 @patch
 def edit_film(self:Editor,
     source,         # a video
@@ -674,7 +677,7 @@ def edit_film(self:Editor,
     pieces = (torch.stack(piece) for piece in iter(lambda: list(islice(pictures, _CHUNK)), []))
     found = self.pivots(pieces, order.steps)
     first = next(found)
-    frames = self.moving(chain([first], found), self.goals(first, *wishes), order.strength, order.bands, mask)
+    frames = self.moving(chain([first], found), self.leading(first, *wishes), order.strength, order.bands, mask)
     video.write(out, frames, self.model.fps, heard, order.seconds, size=None)
     cut = [f'cut to its middle square, {min(shape)} of {shape[0]} x {shape[1]} pixels'] if shape[0] != shape[1] else []
     return cut + [w.said for w in wishes if w.said]

@@ -1,9 +1,11 @@
 """`sgsvg edit`: what it refuses, and that it leaves nothing half-written."""
 from functools import partial
 import numpy as np
+import papermill as pm
 import pytest
 import torch
 from PIL import Image
+from repo import NBS
 from sgsvg import cli, core, edit, model, trajectory, stylegan2, inversion, video
 import test_bad_input
 from test_bad_input import files, refused
@@ -124,3 +126,10 @@ def test_masks_are_soft_and_as_large_as_the_picture(tmp_path):
         edit.picture_mask(tmp_path/'m.png', 16, (40, 40))
     soft = edit.soften(edit.box_mask((0, 0, .5, 1), 64))
     assert soft.diff(dim=1).abs().max() < .3
+
+@pytest.mark.parametrize('name', ('edit_a_picture', 'edit_a_video'))
+def test_walkthroughs_run_tiny(name, tmp_path):
+    nb = NBS/'walkthroughs'/f'{name}.ipynb'
+    pm.execute_notebook(nb, tmp_path/'out.ipynb', dict(tiny=True, model='paper'), kernel_name='python3',
+                        cwd=str(tmp_path), progress_bar=False)
+    assert files(tmp_path) == ['out.ipynb']
