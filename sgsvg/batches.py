@@ -270,6 +270,7 @@ def open_source(
 )->BatchSource:
     "The source that a text names. `SgsvgError` where it cannot be."
     asked = parse_sources(text)
+    Path(root).mkdir(parents=True, exist_ok=True)
     how = dict(world=3600, recorded=0, progress=progress) | how
     file = lambda kind, folder: Path(root)/_pool_name(kind, folder)
     films = {f: ShardSource(f, file(k, f), seconds, spec, progress=progress) for k, f, _ in asked if k == 'footage'}
@@ -304,8 +305,9 @@ def check_fits(
     if drawn != source.size:
         raise SgsvgError(f'{source.name} has frames of {source.size} pixels, and the generator draws {drawn}: '
                          f'build the set again with --size {drawn}, or give a generator of {source.size}')
-    spec, heard = source.sounds.spec, getattr(sound, 'kwargs', {})
+    if sound is None: return
+    spec, heard = source.sounds.spec, sound.kwargs
     for k in ('n_mels', 'width'):
-        if heard.get(k, getattr(spec, k)) == getattr(spec, k): continue
+        if heard[k] == getattr(spec, k): continue
         raise SgsvgError(f'{source.name} gives windows of {spec.n_mels} x {spec.width}, and the sound encoder hears '
                          f"{heard['n_mels']} x {heard['width']}: give one that was trained on such windows")
