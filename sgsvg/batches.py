@@ -7,6 +7,8 @@ __all__ = ['KEYS', 'BatchSource', 'check_has', 'WorldSource', 'Stills', 'ShardSo
            'labels', 'check_fits']
 
 # %% ../nbs/66_batches.ipynb #b478c381
+from collections import Counter
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 import torch, warnings
@@ -35,10 +37,10 @@ class BatchSource:
         name:str='the source',  # what errors call it
     ):
         self.sounds, self.size = sounds, size
+        self.fps, self.spec = sounds.fps, sounds.spec
         self.classes, self.name = tuple(classes), name
 
-    fps = property(lambda self: self.sounds.fps)
-    sr = property(lambda self: self.sounds.spec.sr)
+    sr = property(lambda self: self.spec.sr)
 
     def __len__(self): return len(self.sounds)
 
@@ -133,13 +135,20 @@ class ShardSource(BatchSource):
         split:str='train',      # part of the set
         progress=iter,          # wraps the iteration over clips
     ):
-        self.shards = Shards(folder, split, sr=spec.sr)
-        T = max(1, round(seconds*self.shards.fps))
-        self.places = stretches(self.shards, T)
-        _check_enough(folder, self.shards, self.places, seconds)
-        sounds = footage_sounds(path, self.shards, self.places, T/self.shards.fps, spec, progress)
-        super().__init__(sounds, self.shards.size, self.shards.classes, f'the footage in {Path(folder).name}')
+        self.shards = s = Shards(folder, split, sr=spec.sr)
+        T = max(1, round(seconds*s.fps))
+        self.places = stretches(s, T)
+        _check_enough(folder, s, self.places, seconds)
+        self.fps, self.size = s.fps, s.size
+        self.spec, self.classes = spec, s.classes
+        self.name = f'the footage in {Path(folder).name}'
         _check_classes(self)
+        self.make = lambda: footage_sounds(path, s, self.places, T/s.fps, spec, progress)
+
+    @cached_property
+    def sounds(self)->SoundPool: return self.make()
+
+    def __len__(self): return len(self.places)
 
     def shown(self, i, t, want, generator):
         out, places = {}, [self.places[k] for k in i.tolist()]
@@ -158,9 +167,8 @@ def _check_enough(folder, shards, places, seconds):
 
 def _check_classes(source):
     "Say which classes have a single clip: what is learned of them is this clip."
-    clips = {}
-    for (i, _), c in zip(source.places, source.sounds.cls.tolist()): clips.setdefault(c, set()).add(i)
-    alone = [source.classes[c] for c, found in sorted(clips.items()) if len(found) == 1]
+    clips = Counter(source.shards.facts(i)['class'] for i in {i for i, _ in source.places})
+    alone = sorted(c for c, n in clips.items() if n == 1)
     if not alone: return
     warnings.warn(f"{source.name}: one clip only of {', '.join(alone)}: it will be learned by heart", stacklevel=3)
 
@@ -306,7 +314,7 @@ def check_fits(
         raise SgsvgError(f'{source.name} has frames of {source.size} pixels, and the generator draws {drawn}: '
                          f'build the set again with --size {drawn}, or give a generator of {source.size}')
     if sound is None: return
-    spec, heard = source.sounds.spec, sound.kwargs
+    spec, heard = source.spec, sound.kwargs
     for k in ('n_mels', 'width'):
         if heard[k] == getattr(spec, k): continue
         raise SgsvgError(f'{source.name} gives windows of {spec.n_mels} x {spec.width}, and the sound encoder hears '
