@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'BatchSource', 'check_has', 'WorldSource', 'Stills', 'ShardSource', 'Mix', 'parse_sources', 'open_source',
-           'labels', 'check_fits']
+           'labels', 'conditions', 'check_fits']
 
 # %% ../nbs/66_batches.ipynb #b478c381
 from collections import Counter
@@ -301,6 +301,15 @@ def labels(
         return lambda b: condition(b['cls'], b['truth']['e'][:,0], b['truth']['phase'][:,0])
     raise SgsvgError(f'the generator takes labels of {c_dim} numbers, and {source.name} has {n} classes: '
                      'give a generator without labels, or one that was trained on these classes')
+
+# %% ../nbs/66_batches.ipynb #37e2c070
+def conditions(
+    c_dim:int,      # as for `labels`
+    source:BatchSource, # as for `labels`
+):                  # class `(n,)`, intensity `(n,)`, phases `(n,2)` -> label `(n,c_dim)`, or None
+    "The same, of numbers; where there are fewer classes, they are counted from the first again."
+    label, n = labels(c_dim, source), len(source.classes)
+    return lambda cls, e, phase: label(dict(cls=cls % n, truth=dict(e=e[:,None], phase=phase[:,None])))
 
 # %% ../nbs/66_batches.ipynb #408da126
 def check_fits(
