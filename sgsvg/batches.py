@@ -7,6 +7,7 @@ __all__ = ['KEYS', 'BatchSource', 'check_has', 'WorldSource', 'Stills', 'ShardSo
            'labels', 'conditions', 'check_fits']
 
 # %% ../nbs/66_batches.ipynb #b478c381
+import hashlib
 from collections import Counter
 from functools import cached_property
 from itertools import accumulate
@@ -256,8 +257,9 @@ def parse_sources(text:str)->list:
 # %% ../nbs/66_batches.ipynb #f43f6443
 def _pool_name(kind, folder):
     "File of a source's sounds; that of the world is the one that it always was."
-    of = [''] if kind == 'world' else ['', kind, Path(folder).resolve().name]
-    return 'sounds' + '-'.join(of) + '.safetensors'
+    if kind == 'world': return 'sounds.safetensors'
+    place = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()[:8]
+    return f'sounds-{kind}-{Path(folder).resolve().name}-{place}.safetensors'
 
 def _painted(kind, folder, file, size, fps, seconds, spec, how):
     "The world with what recordings come along, or recordings alone."

@@ -82,3 +82,14 @@ def test_stopped_and_taken_up(footage, tmp_path):
     for id in 'ab': assert subprocess.run(call(id), cwd=tmp_path, capture_output=True).returncode == 0
     a, b = (load_file(tmp_path/'runs'/id/'model.safetensors') for id in 'ab')
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+def test_every_stage_on_footage(footage, sgsvg, tmp_path):
+    "The chain of somebody who has clips and nothing else: no stage asks for the truth."
+    assert sgsvg('train', 'clip', *TINY)[0] == 0
+    asked = dict(generator=[], sound=[], inversion=['clip_weight=1'], trajectory=['draw_from=0', 'lambda_b=.01'])
+    for stage, words in asked.items():
+        status, out, err = sgsvg('train', stage, '--source', footage, *TINY, *words)
+        assert (status, out) == (0, f'runs/{stage}/model.safetensors\n'), err
+    terms = json.loads((tmp_path/'runs'/'trajectory'/'metrics.jsonl').read_text().split('\n')[0]).keys()
+    assert {'clip', 'g', 'd', 'reg'} <= terms and terms.isdisjoint({'latent', 'motion'})
+    assert len(list((tmp_path/'runs').glob('moments-*'))) == 1
