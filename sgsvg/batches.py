@@ -4,9 +4,12 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'BatchSource', 'check_has', 'WorldSource', 'Stills', 'ShardSource', 'Mix', 'parse_sources', 'open_source',
-           'labels', 'check_fits']
+           'labels', 'conditions', 'check_fits']
 
 # %% ../nbs/66_batches.ipynb #b478c381
+import hashlib
+from collections import Counter
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 import torch, warnings
@@ -35,10 +38,10 @@ class BatchSource:
         name:str='the source',  # what errors call it
     ):
         self.sounds, self.size = sounds, size
+        self.fps, self.spec = sounds.fps, sounds.spec
         self.classes, self.name = tuple(classes), name
 
-    fps = property(lambda self: self.sounds.fps)
-    sr = property(lambda self: self.sounds.spec.sr)
+    sr = property(lambda self: self.spec.sr)
 
     def __len__(self): return len(self.sounds)
 
@@ -133,13 +136,20 @@ class ShardSource(BatchSource):
         split:str='train',      # part of the set
         progress=iter,          # wraps the iteration over clips
     ):
-        self.shards = Shards(folder, split, sr=spec.sr)
-        T = max(1, round(seconds*self.shards.fps))
-        self.places = stretches(self.shards, T)
-        _check_enough(folder, self.shards, self.places, seconds)
-        sounds = footage_sounds(path, self.shards, self.places, T/self.shards.fps, spec, progress)
-        super().__init__(sounds, self.shards.size, self.shards.classes, f'the footage in {Path(folder).name}')
+        self.shards = s = Shards(folder, split, sr=spec.sr)
+        T = max(1, round(seconds*s.fps))
+        self.places = stretches(s, T)
+        _check_enough(folder, s, self.places, seconds)
+        self.fps, self.size = s.fps, s.size
+        self.spec, self.classes = spec, s.classes
+        self.name = f'the footage in {Path(folder).name}'
         _check_classes(self)
+        self.make = lambda: footage_sounds(path, s, self.places, T/s.fps, spec, progress)
+
+    @cached_property
+    def sounds(self)->SoundPool: return self.make()
+
+    def __len__(self): return len(self.places)
 
     def shown(self, i, t, want, generator):
         out, places = {}, [self.places[k] for k in i.tolist()]
@@ -158,9 +168,8 @@ def _check_enough(folder, shards, places, seconds):
 
 def _check_classes(source):
     "Say which classes have a single clip: what is learned of them is this clip."
-    clips = {}
-    for (i, _), c in zip(source.places, source.sounds.cls.tolist()): clips.setdefault(c, set()).add(i)
-    alone = [source.classes[c] for c, found in sorted(clips.items()) if len(found) == 1]
+    clips = Counter(source.shards.facts(i)['class'] for i in {i for i, _ in source.places})
+    alone = sorted(c for c, n in clips.items() if n == 1)
     if not alone: return
     warnings.warn(f"{source.name}: one clip only of {', '.join(alone)}: it will be learned by heart", stacklevel=3)
 
@@ -248,8 +257,9 @@ def parse_sources(text:str)->list:
 # %% ../nbs/66_batches.ipynb #f43f6443
 def _pool_name(kind, folder):
     "File of a source's sounds; that of the world is the one that it always was."
-    of = [''] if kind == 'world' else ['', kind, Path(folder).resolve().name]
-    return 'sounds' + '-'.join(of) + '.safetensors'
+    if kind == 'world': return 'sounds.safetensors'
+    place = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()[:8]
+    return f'sounds-{kind}-{Path(folder).resolve().name}-{place}.safetensors'
 
 def _painted(kind, folder, file, size, fps, seconds, spec, how):
     "The world with what recordings come along, or recordings alone."
@@ -270,6 +280,7 @@ def open_source(
 )->BatchSource:
     "The source that a text names. `SgsvgError` where it cannot be."
     asked = parse_sources(text)
+    Path(root).mkdir(parents=True, exist_ok=True)
     how = dict(world=3600, recorded=0, progress=progress) | how
     file = lambda kind, folder: Path(root)/_pool_name(kind, folder)
     films = {f: ShardSource(f, file(k, f), seconds, spec, progress=progress) for k, f, _ in asked if k == 'footage'}
@@ -293,6 +304,15 @@ def labels(
     raise SgsvgError(f'the generator takes labels of {c_dim} numbers, and {source.name} has {n} classes: '
                      'give a generator without labels, or one that was trained on these classes')
 
+# %% ../nbs/66_batches.ipynb #37e2c070
+def conditions(
+    c_dim:int,      # as for `labels`
+    source:BatchSource, # as for `labels`
+):                  # class `(n,)`, intensity `(n,)`, phases `(n,2)` -> label `(n,c_dim)`, or None
+    "The same, of numbers; where there are fewer classes, they are counted from the first again."
+    label, n = labels(c_dim, source), len(source.classes)
+    return lambda cls, e, phase: label(dict(cls=cls % n, truth=dict(e=e[:,None], phase=phase[:,None])))
+
 # %% ../nbs/66_batches.ipynb #408da126
 def check_fits(
     source:BatchSource,      # what is learned from
@@ -304,8 +324,9 @@ def check_fits(
     if drawn != source.size:
         raise SgsvgError(f'{source.name} has frames of {source.size} pixels, and the generator draws {drawn}: '
                          f'build the set again with --size {drawn}, or give a generator of {source.size}')
-    spec, heard = source.sounds.spec, getattr(sound, 'kwargs', {})
+    if sound is None: return
+    spec, heard = source.spec, sound.kwargs
     for k in ('n_mels', 'width'):
-        if heard.get(k, getattr(spec, k)) == getattr(spec, k): continue
+        if heard[k] == getattr(spec, k): continue
         raise SgsvgError(f'{source.name} gives windows of {spec.n_mels} x {spec.width}, and the sound encoder hears '
                          f"{heard['n_mels']} x {heard['width']}: give one that was trained on such windows")

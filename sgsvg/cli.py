@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Unheard', 'say', 'complain', 'warned', 'Parser', 'check_out', 'generate', 'edit', 'import_', 'info', 'data_build',
-           'data_check', 'data_show', 'parser', 'Stopped', 'heed', 'main']
+           'data_check', 'data_show', 'train', 'parser', 'Stopped', 'heed', 'main']
 
 # %% ../nbs/92_cli.ipynb #70442dfa
 import argparse, errno, json, math, os, signal, sys, tempfile, threading, warnings
@@ -85,6 +85,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         complain(f'{message}; see {self.prog} --help')
         self.exit(2)
+
+    pairs = False   # may words of the form name=value stand anywhere? They become `given`
+
+    def parse_known_args(self, args=None, namespace=None):
+        if not self.pairs: return super().parse_known_args(args, namespace)
+        value = lambda i: '=' in args[i] and args[i][0] != '-' and (i == 0 or args[i-1] != '--source')
+        given = [a for i, a in enumerate(args) if value(i)]
+        found, extra = super().parse_known_args([a for a in args if a not in given], namespace)
+        found.given = dict(a.split('=', 1) for a in given)
+        return found, extra
 
     def _print_message(self, message, file=None): say(message, end='')   # help and version
 
@@ -489,13 +499,50 @@ def data_show(args):
     with atomic_path(out) as p: sheet.save(p, 'PNG')
     say(out)
 
+# %% ../nbs/92_cli.ipynb #4457883c
+def _stages():
+    "The notebooks that train, by the name of their stage; none where the package came without them."
+    folder = Path(__file__).parent.parent/'nbs'/'experiments' if '__file__' in globals() else Path('experiments')
+    return {p.stem.removeprefix('train_'): p for p in sorted(folder.glob('train_*.ipynb'))}
+
+def _train_command(sub):
+    "The options of `sgsvg train`."
+    names = ', '.join(_stages())
+    p = sub.add_parser('train', allow_abbrev=False, usage='sgsvg train STAGE [--source SOURCE] [name=value ...]',
+        help='train a stage', description=f'Train a stage: {names}. Its parameters are those of the notebook '
+        'nbs/experiments/train_STAGE.ipynb. A run that was stopped goes on when it is called again.')
+    p.add_argument('stage', metavar='STAGE', help='what to train')
+    p.add_argument('--source', action='append', metavar='SOURCE', help=
+        'what to learn from: world, the folder of a set that `sgsvg data build` made, or recordings:FOLDER; '
+        'with =2 behind it, and several times, a mixture by weight (default: world)')
+    p.pairs = True
+    return p, train
+
+# %% ../nbs/92_cli.ipynb #564ce625
+def train(args):
+    "`sgsvg train`"
+    from difflib import get_close_matches
+    from sgsvg.core import SgsvgError
+    from sgsvg.runs import play
+    stages = _stages()
+    if args.stage not in stages:
+        near = ''.join(f' (did you mean {n}?)' for n in get_close_matches(args.stage, stages, 1))
+        there = ', '.join(stages) or 'not here: install sgsvg from a checkout (pip install -e), which has the notebooks'
+        raise SgsvgError(f'unknown stage {args.stage}{near}: the stages are {there}')
+    os.environ.setdefault('MPLBACKEND', 'agg')   # what notebooks draw is not shown
+    given = args.given | (dict(source=','.join(args.source)) if args.source else {})
+    for space in play(stages[args.stage], given):
+        if space.get('finished') is False: break   # asked to end: the checkpoint is written
+    say(space['run'].path/('model.safetensors' if space['finished'] else 'state'))
+
 # %% ../nbs/92_cli.ipynb #c89789cd
 def parser():
     "All commands and their options."
     p = Parser(prog='sgsvg', description='Video from sound.', allow_abbrev=False)
     p.add_argument('--version', action='version', version=f'sgsvg {__version__}')
     sub = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    commands = [command(sub) for command in (_generate_command, _edit_command, _import_command, _info_command)]
+    kinds = _generate_command, _edit_command, _train_command, _import_command, _info_command
+    commands = [command(sub) for command in kinds]
     for own, run in commands + _data_commands(sub):
         own.add_argument('--debug', action='store_true', help='show the whole traceback of an error')
         own.set_defaults(run=run)

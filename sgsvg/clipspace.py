@@ -203,6 +203,13 @@ def colour_spectrogram(
     return torch.where(windows > 0, (windows + gain).clamp(0, 1), windows)
 
 # %% ../nbs/51_clipspace.ipynb #cee90698
+def _check_width(sound, dim):
+    "`SgsvgError` unless a sound encoder answers in the space of a CLIP of `dim` numbers."
+    width = sound.kwargs['embed_dim']
+    if width == dim: return
+    raise SgsvgError(f'the sound encoder answers in {width} numbers, and the CLIP in {dim}: '
+                     'give one that was trained with this CLIP (train_sound)')
+
 class ClipSpace(nn.Module):
     "F_v, F_t (a CLIP) and F_a (a sound encoder): `.image`, `.text`, `.sound`, each -> (B,d) float32 of length 1."
     def __init__(self,
@@ -216,6 +223,7 @@ class ClipSpace(nn.Module):
         model = self.clip.config['model_cfg']
         self.dim, self.size = model['embed_dim'], model['vision_cfg']['image_size']
         self.sound_encoder = sound or SoundEncoder(embed_dim=self.dim)
+        _check_width(self.sound_encoder, self.dim)
         pixels = self.clip.config['preprocess_cfg'] if normalise else dict(mean=[0.]*3, std=[1.]*3)
         for k in ('mean', 'std'): self.register_buffer(k, torch.tensor(pixels[k]).view(3,1,1), persistent=False)
         self.tokenizer = open_clip.SimpleTokenizer(context_length=model['text_cfg'].get('context_length', 77))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ImageCritic', 'VIDEO_CRITICS', 'Mixer', 'Head', 'ProjectedCritic', 'TimeConv', 'MotionBlock', 'VideoCritic',
-           'FramewiseCritic']
+           'augment', 'FramewiseCritic']
 
 # %% ../nbs/55_critics.ipynb #884974dc
 import math
@@ -171,6 +171,42 @@ class VideoCritic(nn.Module):
         if c is None: return y
         match = (x*normalize_2nd_moment(self.embed(c))).sum(1)
         return y + match/math.sqrt(x.shape[1])
+
+# %% ../nbs/55_critics.ipynb #3ff9ee5b
+def _coloured(x, r):
+    "Brightness, saturation and contrast, each at random; `r` `(3,B,1,1,1)` in [0,1)."
+    x = x + (r[0] - .5)
+    grey = x.mean(1, keepdim=True)
+    x = grey + (x - grey)*2*r[1]
+    level = x.mean((1, 2, 3), keepdim=True)
+    return level + (x - level)*(r[2] + .5)
+
+def _moved(x, r):
+    "By up to an eighth of the side each way, black where nothing comes in; `r` `(2,B)` in [0,1)."
+    (B, _, H, W), by = x.shape, x.shape[-1]//8
+    at = (r.to(x.device)*(2*by + 1)).long()
+    rows, columns = at[0][:,None] + torch.arange(H, device=x.device), at[1][:,None] + torch.arange(W, device=x.device)
+    which = torch.arange(B, device=x.device)[:,None,None]
+    wide = F.pad(x, (by,)*4).permute(0, 2, 3, 1)
+    return wide[which, rows[:,:,None], columns[:,None,:]].permute(0, 3, 1, 2)
+
+def _covered(x, r):
+    "A square of half the side becomes grey, its middle anywhere; `r` `(2,B,1)` in [0,1)."
+    H, W = x.shape[-2:]
+    r = r.to(x.device)
+    inside = lambda n, at: (torch.arange(n, device=x.device) - at*n).abs() < n/4
+    hole = inside(H, r[0])[:,None,:,None] & inside(W, r[1])[:,None,None,:]
+    return x.masked_fill(hole, 0.)
+
+# %% ../nbs/55_critics.ipynb #123dc8a4
+def augment(
+    x:torch.Tensor,     # pictures `(B,3,H,W)` in [-1,1]
+    generator=None,     # a CPU `torch.Generator`; None: torch's own
+)->torch.Tensor:        # the same shape; what is too bright for [-1,1] is left so
+    "Other colours, another place, a part covered: each picture in its own way, with gradients (Zhao et al. 2020)."
+    dice = lambda *shape: torch.rand(*shape, generator=generator)
+    x = _coloured(x, dice(3, len(x), 1, 1, 1).to(x.device))
+    return _covered(_moved(x, dice(2, len(x))), dice(2, len(x), 1))
 
 # %% ../nbs/55_critics.ipynb #85ba8382
 def _halving(n_in:int, n_out:int, first:bool)->list:

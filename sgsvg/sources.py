@@ -350,14 +350,19 @@ def _captions(cls:int, n:int, g:torch.Generator)->list[str]:
     "`n` captions of random scenes, at random intensities."
     return [caption(cls, torch.rand((), generator=g), torch.randn(16, generator=g), g) for _ in range(n)]
 
+def _sentences(name:str)->list[str]:
+    "What can be said of a class of which only the name is known."
+    return [name, f'a photo of {name}', f'a landscape with {name}', f'a view of {name}']
+
 # %% ../nbs/60_sources.ipynb #db955b2d
 @torch.no_grad()
 def class_texts(
     space,      # a `ClipSpace`
-    n:int=32,   # captions a class
+    n:int=32,   # captions of each of the world's classes
     seed:int=0, # of the captions
+    classes:tuple=CLASSES,  # names, of the world's classes or of others
 )->Tensor:      # `(classes, d)`, unit length
-    "The text embedding of each class: the mean of its captions."
+    "The text embedding of each class: the mean of its captions, or of sentences with its name."
     g = torch.Generator().manual_seed(seed)
-    means = [space.text(_captions(c, n, g)).mean(0) for c in range(len(CLASSES))]
-    return F.normalize(torch.stack(means), dim=1)
+    def words(name): return _captions(CLASSES.index(name), n, g) if name in CLASSES else _sentences(name)
+    return F.normalize(torch.stack([space.text(words(name)).mean(0) for name in classes]), dim=1)

@@ -94,7 +94,7 @@ class InversionStage(Stage):
         space:ClipSpace,        # frozen
         texts:Tensor,           # embeddings of the classes in words, `(classes,d)`
         source,                 # `T`, `cls`, `e`, `.pick(n, generator)`, `.windows(i, t)`, as `sources.SoundPool`
-        table:Tensor,           # as `fitting_codes` makes it
+        table:Tensor|None,      # as `fitting_codes` makes it; None: nobody knows codes that fit
         pull:Tensor,            # what the regulariser pulls to, see `losses.reg_targets`
         how:Variant,            # its `clip` and `heads` count here
         p,                      # settings, see the table in this notebook
@@ -132,6 +132,17 @@ def batch(self:InversionStage,
     windows = colour_spectrogram(source.windows(i[:,None], t), generator)
     return dict(windows=windows, cls=source.cls[i], e=source.e[i[:,None], t])
 
+# %% ../nbs/64_stages_inversion.ipynb #bcc8500d
+@patch
+def known(self:InversionStage,
+    w_a:Tensor,     # codes `(n,2,num_ws,w_dim)`
+    b:dict,         # the batch
+)->dict:
+    "The terms that need codes that fit."
+    want = codes_at(self.table, b['cls'], b['e'])
+    moved, should = w_a[:,1] - w_a[:,0], want[:,1] - want[:,0]
+    return dict(latent=mse(w_a, want.expand_as(w_a)), motion=mse(moved, should.expand_as(moved)))
+
 # %% ../nbs/64_stages_inversion.ipynb #32682a2d
 @patch
 def terms(self:InversionStage, b:dict)->dict:
@@ -140,18 +151,16 @@ def terms(self:InversionStage, b:dict)->dict:
     with self.autocast():
         codes = self.nets['inversion'](windows)
         v, a = self.space.image(self.generator.synthesis(codes[:k])), self.space.sound(windows[:k])
-    w_a, want = codes.unflatten(0, b['e'].shape), codes_at(self.table, b['cls'], b['e'])
-    moved, should = w_a[:,1] - w_a[:,0], want[:,1] - want[:,0]
     t = self.texts.to(v)[b['cls'].repeat_interleave(2)[:k]]
-    return dict(latent=mse(w_a, want.expand_as(w_a)), motion=mse(moved, should.expand_as(moved)),
-                clip=clip_terms[self.how.clip](v[:,None], a[:,None], t), reg=latent_reg(codes, self.pull))
+    terms = {} if self.table is None else self.known(codes.unflatten(0, b['e'].shape), b)
+    return terms | dict(clip=clip_terms[self.how.clip](v[:,None], a[:,None], t), reg=latent_reg(codes, self.pull))
 
 # %% ../nbs/64_stages_inversion.ipynb #1efb7d92
 @patch
 def step(self:InversionStage, batch):
     p, terms = self.p, self.terms(self.to_device(batch))
-    loss = (p.latent_weight*terms['latent'] + p.motion_weight*terms['motion']
-            + p.clip_weight*terms['clip'] + p.lambda_b*terms['reg'])
+    weights = dict(latent=p.latent_weight, motion=p.motion_weight, clip=p.clip_weight, reg=p.lambda_b)
+    loss = sum(weights[k]*v for k,v in terms.items())
     self.update('inversion', loss)
     self.update_ema()
     return terms
@@ -161,7 +170,7 @@ def step(self:InversionStage, batch):
 def sample(self:InversionStage, path):
     "A clip of each class, a row each: eight moments of it."
     source, every = self.source, max(1, self.source.T//8)
-    first = [int((source.cls == c).nonzero()[0]) for c in range(len(CLASSES))]
+    first = [int((source.cls == c).nonzero()[0]) for c in source.cls.unique()]
     x = torch.cat([source.windows(i, torch.arange(0, source.T, every)[:8]) for i in first])
     with self.autocast(): frames = self.generator.synthesis(self.emas['inversion'].module(x.to(self.device)))
     plt.imsave(path, grid(frames.float().clamp(-1, 1).cpu(), 8))

@@ -16,7 +16,7 @@ from .clipspace import ClipSpace, resize_crop
 from .core import amp_dtype
 from .critics import VIDEO_CRITICS, ImageCritic
 from .landscapes import CLASSES, FAST, SLOW
-from .losses import adversarial, clip_terms, latent_reg, mse, r1, reg_targets
+from .losses import adversarial, clip_terms, latent_reg, mse, r1
 from .train import Stage, ema_of
 from .trajectory import Trajectory, scene_noise, step_noise
 from .variants import Variant
@@ -110,9 +110,9 @@ def batch(self:Stretches,
 def new_critics(
     how:Variant,    # its `video_critic` counts here
     size:int,       # of the frames that they see, pixels a side
+    n:int=len(CLASSES), # classes that there are
 )->dict:            # `image` and `video`
     "Untrained critics of pictures and of clips."
-    n = len(CLASSES)
     image = ImageCritic(img_resolution=size, channel_base=1024, channel_max=64, c_dim=n, num_layers=2)
     kw = dict(clip=dict(resolution=size, width=16, width_max=64, c_dim=n), frames=dict(width=16))[how.video_critic]
     video = VIDEO_CRITICS[how.video_critic](**kw)
@@ -141,7 +141,7 @@ class Critics:
 
     def logits(self, clips:Tensor, cls:Tensor)->tuple[Tensor, Tensor]:
         "Of pictures and of clips; of the released video critic all entries `(k,n)`."
-        known = one_hot(cls, len(CLASSES)).float()
+        known = one_hot(cls, self.image.kwargs['c_dim']).float()
         of_clips = self.video(clips, known) if self.sees_class else self.video.logits(clips)
         return self.image(clips.flatten(0, 1), known.repeat_interleave(clips.shape[1], 0)), of_clips
 
@@ -159,10 +159,11 @@ def g(self:Critics,
 def d(self:Critics,
     real:Tensor,            # clips
     fake:Tensor,            # and made ones
-    cls:Tensor,             # the classes of both
+    of_real:Tensor,         # their classes
+    of_fake:Tensor,         # with theirs
 )->tuple[Tensor, list]:     # scalar; what they say of `real`, a mean for each picture and each clip
     "The critics' own loss."
-    yes, no = self.logits(real, cls), self.logits(fake, cls)
+    yes, no = self.logits(real, of_real), self.logits(fake, of_fake)
     loss = sum(self.form.d(r.float(), f.float()) for r,f in zip(yes, no))
     return loss, [o.view(len(o), -1).mean(1) for o in yes]
 
@@ -183,13 +184,15 @@ class TrajectoryStage(Stage):
         space:ClipSpace,        # frozen
         texts:Tensor,           # embeddings of the classes in words, `(classes,d)`
         source:Stretches,       # what it learns from
-        world,                  # what paints: `condition`, `phases`, `render`, see `world_path`
+        pull:Tensor,            # what the regulariser pulls to, see `losses.reg_targets`
+        real,                   # what shows real clips: the world, see `world_path`; or a source, see `batches`
         how:Variant,            # what it says of the trajectory, `trajectory` knows already
         p,                      # settings, see the table in this notebook
     ):
         super().__init__()
         self.generator, self.space = generator, space
-        self.texts, self.world = texts, world
+        self.texts, self.pull = texts, pull
+        self.world, self.footage = (real, None) if hasattr(real, 'render') else (None, real)
         self.source, self.fps = source, source.sounds.fps
         self.how, self.p = how, p
         self.critics = Critics(**critics, how=how)
@@ -203,28 +206,31 @@ class TrajectoryStage(Stage):
 
     def setup(self, device='auto'):
         super().setup(device)
+        self.pull = self.pull.to(self.device)
         for net in (self.generator, self.space): net.to(self.device)
-        z = torch.randn(5, self.generator.z_dim, generator=torch.Generator().manual_seed(self.p.seed))
-        z, cls = z.to(self.device), torch.arange(5, device=self.device)
-        ws = self.path(z, cls, torch.full((5, 1), .5, device=self.device), 0)[0][:,0]
-        self.pull = reg_targets[self.how.regulariser](self.generator.mapping.w_avg, ws)
         return self
 
     def path(self, z, cls, e, start): return world_path(self.generator, self.world, self.fps, z, cls, e, start)
 
     def noise(self, z, w_a): return step_noise(w_a) if self.how.noise == 'step' else scene_noise(self.generator, z)
 
-    def batch(self, step, generator): return self.source.batch(self.p.batch_size, generator)
+    def batch(self, step, generator):
+        p, b = self.p, self.source.batch(self.p.batch_size, generator)
+        if self.world or step <= p.draw_from: return b
+        return b | dict(real=self.footage.batch(p.drawn, p.drawn_frames, generator, ('frames', 'cls')))
 
 # %% ../nbs/65_stages_trajectory.ipynb #2fdb01ab
 @patch
 def walk(self:TrajectoryStage, b:dict)->tuple[tuple[Tensor, Tensor], dict]:
     "The path, the phases of its frames, and the terms that need no drawing."
-    want, phase = self.path(b['z'], b['cls'], b['e'], b['start'])
-    misheard = self.path(b['z'], b['other'], b['e'], b['start'])[0]
-    w_a = b['w_a'] + b['wrong'][...,None,None]*(misheard - want)
+    w_a, known = b['w_a'], self.world is not None
+    want = phase = None
+    if known:
+        want, phase = self.path(b['z'], b['cls'], b['e'], b['start'])
+        misheard = self.path(b['z'], b['other'], b['e'], b['start'])[0]
+        w_a = w_a + b['wrong'][...,None,None]*(misheard - want)
     path, _ = self.nets['trajectory'](w_a, self.noise(b['z'], w_a), self.fps, start=b['start'])
-    terms = dict(latent=mse(path, want), motion=mse(path.diff(dim=1), want.diff(dim=1)))
+    terms = dict(latent=mse(path, want), motion=mse(path.diff(dim=1), want.diff(dim=1))) if known else {}
     if self.p.lambda_b: terms['reg'] = latent_reg(path, self.pull)
     return (path, phase), terms
 
@@ -259,24 +265,28 @@ def real(self:TrajectoryStage,
     b:dict,         # the batch
     phase:Tensor,   # of its frames, `(T,2)`
     span:slice,     # frames that were drawn
-)->Tensor:          # `(k,t,3,size,size)`
-    "Real frames of the scenes, classes and intensities of those that were drawn."
+)->tuple[Tensor, Tensor]:   # `(k,t,3,size,size)`, their classes `(k,)`
+    "Real frames: of the scenes, classes and intensities of those that were drawn, or of footage, seen as those were."
     k, n = self.p.drawn, self.p.drawn_frames
+    if not self.world:
+        frames = resize_crop(b['real']['frames'].flatten(0, 1), self.critics.size)
+        return frames.unflatten(0, (k, n)), b['real']['cls']
     z, cls = (b[o][:k].repeat_interleave(n, 0) for o in ('z', 'cls'))
     e, phase = b['e'][:k,span].flatten(), phase[span].repeat(k, 1)
-    return self.world.render(z, cls, e, phase, self.critics.size).unflatten(0, (k, -1))
+    return self.world.render(z, cls, e, phase, self.critics.size).unflatten(0, (k, -1)), b['cls'][:k]
 
 # %% ../nbs/65_stages_trajectory.ipynb #ba3df579
 @patch
 def teach(self:TrajectoryStage,
     real:Tensor,    # clips `(k,t,3,size,size)`
+    of_real:Tensor, # their classes `(k,)`
     fake:Tensor,    # and drawn ones
-    cls:Tensor,     # their classes `(k,)`
+    of_fake:Tensor, # with theirs
 )->Tensor:          # the critics' loss without the penalty
     "One step of both critics, with a gradient penalty every 8th time."
     penalise = self.now % 8 == 0
     real.requires_grad_(penalise)
-    with self.autocast(): d, said = self.critics.d(real, fake, cls)
+    with self.autocast(): d, said = self.critics.d(real, fake, of_real, of_fake)
     penalty = sum(r1(o, real) for o in said) if penalise else 0.
     self.update('critics', d + 8*self.p.r1_weight/2*penalty)
     return d
@@ -286,8 +296,8 @@ def teach(self:TrajectoryStage,
 def step(self:TrajectoryStage, batch):
     p, b = self.p, self.to_device(batch)
     (path, phase), terms = self.walk(b)
-    loss = p.latent_weight*terms['latent'] + p.motion_weight*terms['motion']
-    if p.lambda_b: loss = loss + p.lambda_b*terms['reg']
+    weights = dict(latent=p.latent_weight, motion=p.motion_weight, reg=p.lambda_b)
+    loss = sum(weights[k]*v for k,v in terms.items())
     drawn = self.now > p.draw_from
     if drawn:
         span = self.span()
@@ -296,7 +306,7 @@ def step(self:TrajectoryStage, batch):
         terms |= seen
     self.update('trajectory', loss)
     self.update_ema()
-    if drawn: terms['d'] = self.teach(self.real(b, phase, span), fake.detach(), b['cls'][:p.drawn])
+    if drawn: terms['d'] = self.teach(*self.real(b, phase, span), fake.detach(), b['cls'][:p.drawn])
     return terms
 
 # %% ../nbs/65_stages_trajectory.ipynb #31d0f71b
@@ -304,7 +314,7 @@ def step(self:TrajectoryStage, batch):
 def sample(self:TrajectoryStage, path):
     "One scene, a clip of each class, eight moments."
     sounds, codes = self.source.sounds, self.source.codes
-    i = torch.cat([(sounds.cls == c).nonzero()[:1,0] for c in range(len(CLASSES))])
+    i = torch.cat([(sounds.cls == c).nonzero()[:1,0] for c in sounds.cls.unique()])
     z = torch.randn(1, self.generator.z_dim, generator=torch.Generator().manual_seed(3))
     z, w_a = z.expand(len(i), -1).to(self.device), codes[i].float().to(self.device)
     ws, _ = self.emas['trajectory'].module(w_a, self.noise(z, w_a), self.fps)

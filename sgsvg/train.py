@@ -267,17 +267,27 @@ def _alone(run:Run):
         yield
 
 # %% ../nbs/61_train.ipynb #66be9c32
+def _not_finite(batch)->str|None:
+    "The name of the first tensor in a batch that holds something else than numbers."
+    named = batch.items() if isinstance(batch, dict) else ()
+    for k,v in named:
+        if isinstance(v, dict) and (inside := _not_finite(v)): return inside
+        if isinstance(v, Tensor) and v.is_floating_point() and not v.isfinite().all(): return k
+
 def _step(stage:Stage, run:Run, seed:int, step:int)->dict[str,float]:
     "Run `step`; its terms as floats. `SgsvgError` for one that is not finite."
     stage.now = step
     threads = torch.get_num_threads()
     torch.set_num_threads(min(threads, free_threads()))
-    try: terms = stage.step(stage.batch(step, step_seeds(seed, step)))
+    try:
+        batch = stage.batch(step, step_seeds(seed, step))
+        terms = stage.step(batch)
     finally: torch.set_num_threads(threads)
     terms = {k: float(v.detach() if isinstance(v, Tensor) else v) for k,v in terms.items()}
     for k,v in terms.items():
         if math.isfinite(v): continue
-        advice = "Lower the learning rate, or look at this step's batch"
+        odd = _not_finite(batch)
+        advice = f"The batch's {odd} are no numbers: look at the source" if odd else 'Lower the learning rate'
         raise SgsvgError(f"step {step}: the term {k!r} is {v}; {_last_good(run)}. {advice}")
     for sched in stage.scheds.values(): sched.step()
     return terms

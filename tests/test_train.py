@@ -107,6 +107,15 @@ def test_not_finite_keeps_the_last_good_checkpoint(tmp_path):
         fit(Poisoned(), Run(tmp_path, 'nan', {}), steps=20, save_every=3, device='cpu')
     assert load_state(ToyGan(), Run(tmp_path, 'nan', {}))['step'] == 6
 
+def test_what_is_no_number_in_a_batch_is_named(tmp_path):
+    class Blind(ToyGan):
+        def batch(self, step, generator):
+            x = super().batch(step, generator)
+            return dict(truth=dict(z=torch.zeros(4)), frames=x*math.nan if step == 5 else x)
+        def step(self, batch): return super().step(batch['frames'])
+    with pytest.raises(SgsvgError, match="step 5: .* last good checkpoint is .*-000000003.*batch's frames are no numb"):
+        fit(Blind(), Run(tmp_path, 'nan', {}), steps=20, save_every=3, device='cpu')
+
 def test_another_seed_or_another_stage_is_refused(tmp_path):
     train(tmp_path, 'a', steps=3)
     with pytest.raises(SgsvgError, match='was started with seed 5, now it is 6'): train(tmp_path, 'a', seed=6)

@@ -1,0 +1,108 @@
+"`sgsvg train`: the notebooks' stages from a shell, on the world and on somebody's footage."
+import json, shutil, signal, subprocess, sys, time
+
+import pytest, torch
+from safetensors.torch import load_file
+
+from films import drift, film
+from repo import EXPERIMENTS
+from sgsvg import cli, dataset
+
+TINY = 'tiny=true', 'device=cpu'
+CODE = 'import sys; from sgsvg.cli import main; sys.exit(main())'
+
+@pytest.fixture(scope='module')
+def footage(tmp_path_factory):
+    "A set of six short clips of two classes, 32 pixels."
+    d = tmp_path_factory.mktemp('footage')
+    for i in range(6):
+        to = d/'own'/('raining', 'wind_noise')[i % 2]
+        to.mkdir(parents=True, exist_ok=True)
+        film(to/f'{i}.mp4', 5, fps=15, seed=i, size=(48, 32), picture=drift)
+    card = dataset.build(d/'own', None, d/'set', seconds=5, fps=15, size=32, holdout=0, workers=1)
+    assert card['clips'] == 6, card['left_out']
+    return d/'set'
+
+@pytest.fixture
+def sgsvg(tmp_path, monkeypatch, capsys):
+    "Call the command in an empty folder: `(status, stdout, stderr)`"
+    monkeypatch.chdir(tmp_path)
+    def call(*argv):
+        status = cli.main([str(a) for a in argv])
+        return status, *capsys.readouterr()
+    return call
+
+def refused(result, *words):
+    status, out, err = result
+    assert (status, out, err.count('\n')) == (1, '', 1) and 'unexpected' not in err, result
+    for w in words: assert w in err, err
+
+def test_every_notebook_that_trains_is_a_stage():
+    assert set(cli._stages()) == {p.stem.removeprefix('train_') for p in EXPERIMENTS if p.stem.startswith('train_')}
+
+@pytest.mark.parametrize('words, line', [
+    (['genrator'], 'unknown stage genrator (did you mean generator?)'),
+    (['generator', 'sedd=3'], 'unknown parameter sedd (did you mean seed?)'),
+    (['generator', 'lr-=3'], 'unknown parameter lr- (did you mean lr?)'),
+    (['generator', 'steps=soon'], "the parameter steps is 'soon', but a whole number is needed"),
+    (['generator', '--source', 'wrld', *TINY], "there is no source 'wrld'"),
+    (['generator', '--source', 'world=0', *TINY], 'a number above 0'),
+    (['generator', '--source', 'recordings:nowhere', *TINY], 'nowhere'),
+    (['inversion', 'generator=nothing'], "'nothing' is neither a finished run"),
+])
+def test_refused_before_any_work(words, line, sgsvg, tmp_path):
+    refused(sgsvg('train', *words), line)
+    assert not list(tmp_path.rglob('state'))
+
+@pytest.mark.parametrize('how', [[], ['stylegan=3', 'labels=no']], ids=['StyleGAN2', 'StyleGAN3 without labels'])
+def test_a_generator_of_footage(how, footage, sgsvg, tmp_path):
+    status, out, err = sgsvg('train', 'generator', '--source', footage, *TINY, *how)
+    assert (status, out) == (0, 'runs/generator/model.safetensors\n'), err
+    params = json.loads((tmp_path/'runs'/'generator'/'config.json').read_text())['params']
+    assert (params['source'], params['steps']) == ('set', 4)
+    assert {'g', 'd'} <= json.loads((tmp_path/'runs'/'generator'/'metrics.jsonl').read_text().split('\n')[0]).keys()
+
+def test_the_size_is_the_footages(footage, sgsvg):
+    assert sgsvg('train', 'generator', *TINY, 'size=64', 'frames=128', 'id=larger')[0] == 0
+    line = 'has frames of 32 pixels, and the generator draws 64: build the set again with --size 64'
+    refused(sgsvg('train', 'generator', '--source', footage, *TINY, 'tune=larger', 'id=b'), line)
+
+def test_stopped_and_taken_up(footage, tmp_path):
+    "SIGTERM ends it with a checkpoint and status 0; called again it ends with the weights of a run left alone."
+    words = ['train', 'generator', '--source', str(footage), *TINY, 'steps=30', 'save_every=1000', 'sample_every=1000']
+    def call(id): return [sys.executable, '-c', CODE, *words, f'id={id}']
+    first = subprocess.Popen(call('a'), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    lines = tmp_path/'runs'/'a'/'metrics.jsonl'
+    until = time.monotonic() + 120
+    while (not lines.exists() or lines.read_text().count('\n') < 3) and time.monotonic() < until: time.sleep(.05)
+    first.send_signal(signal.SIGTERM)
+    out, err = first.communicate(timeout=60)
+    assert (first.returncode, out) == (0, 'runs/a/state\n'), err
+    assert len(list((tmp_path/'runs'/'a'/'state').glob('step-*'))) == 1
+    for id in 'ab': assert subprocess.run(call(id), cwd=tmp_path, capture_output=True).returncode == 0
+    a, b = (load_file(tmp_path/'runs'/id/'model.safetensors') for id in 'ab')
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+def test_shards_that_vanish_in_mid_run(footage, sgsvg, tmp_path):
+    "One line at the end, and the last checkpoint stays."
+    shutil.copytree(footage, tmp_path/'set')
+    long = 'steps=100000', 'save_every=2', 'sample_every=100000'
+    words = [sys.executable, '-c', CODE, 'train', 'generator', '--source', 'set', *TINY, *long]
+    run = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    state, until = tmp_path/'runs'/'generator'/'state', time.monotonic() + 120
+    while not list(state.glob('step-*')) and time.monotonic() < until: time.sleep(.05)
+    for shard in (tmp_path/'set').glob('*.tar'): shard.unlink()
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (1, '') and 'copy the shard, or build the data set again' in err.splitlines()[-1]
+    assert list(state.glob('step-*'))
+
+def test_every_stage_on_footage(footage, sgsvg, tmp_path):
+    "The chain of somebody who has clips and nothing else: no stage asks for the truth."
+    assert sgsvg('train', 'clip', *TINY)[0] == 0
+    asked = dict(generator=[], sound=[], inversion=['clip_weight=1'], trajectory=['draw_from=0', 'lambda_b=.01'])
+    for stage, words in asked.items():
+        status, out, err = sgsvg('train', stage, '--source', footage, *TINY, *words)
+        assert status == 0 and out.endswith(f'runs/{stage}/model.safetensors\n'), err
+    terms = json.loads((tmp_path/'runs'/'trajectory'/'metrics.jsonl').read_text().split('\n')[0]).keys()
+    assert {'clip', 'g', 'd', 'reg'} <= terms and terms.isdisjoint({'latent', 'motion'})
+    assert len(list((tmp_path/'runs').glob('moments-*'))) == 1
