@@ -379,7 +379,7 @@ def look_results(
             continue
         own = read[table].features
         def distance(i, own=own): return frechet(own[i].flatten(0, 1), others[i].flatten(0, 1))
-        value, *interval = jackknife(distance, card.clips, min(10, card.clips), card.dice())
+        value, *interval = jackknife(distance, len(own), min(10, len(own)), card.dice())
         found |= {f'frechet_{name}': value, f'frechet_{name}_ci': [max(0., interval[0]), interval[1]]}
         if name != 'real': found[f'frechet_{name}_over_floor'] = value/max(found['frechet_real'], 1e-9)
     return found | dict(frechet_frames=card.clips*len(card.picks))
@@ -391,12 +391,12 @@ def detail_results(
 )->dict:
     "Shares of what rendered films have: 1 is as much. For each table that shows or draws a class."
     real, found = read['rendered'], {}
-    def scenes(table): return scene_spread(table.features[:,5], table.cls).nanmean()
+    def scenes(table): return scene_spread(table.features[:,5], table.cls).nanmean().item()
     for name in ('world', 'told', 'recordings'):
         if name not in read: continue
         table = read[name]
         found[f'gradient_energy_{name}'] = (torch.cat(table.energy).mean()/torch.cat(real.energy).mean()).item()
-        if name != 'recordings': found[f'scenes_{name}'] = (scenes(table)/scenes(real)).item()
+        if name != 'recordings': found[f'scenes_{name}'] = scenes(table)/scenes(real) if scenes(real) > 0 else None
     return found
 
 # %% ../nbs/85_evaluation.ipynb #21f30c29
