@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['RATES', 'JUMP', 'RUMBLE', 'SMALL_MEL', 'RELEASED_MEL', 'SILENCE', 'sound_of', 'samples', 'Damage', 'Timeline',
            'pieces', 'Fold', 'to_mono', 'to_stereo', 'Even', 'evened', 'SoundInfo', 'probe', 'resample', 'read',
-           'stream', 'audible', 'MelSpec', 'log_mel', 'n_frames', 'framed_mel', 'windows', 'views', 'loudness',
-           'stream_windows']
+           'stream', 'audible', 'MelSpec', 'mel_bands', 'log_mel', 'n_frames', 'framed_mel', 'windows', 'views',
+           'loudness', 'mel_columns', 'first_pass', 'stream_windows']
 
 # %% ../nbs/11_audio.ipynb #cf7c6102
 import functools
 import itertools
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -625,9 +625,10 @@ def stream(
     sr:int|None=None,        # as in `read`
     block:int=65536,         # samples per block
     seconds:float|None=None, # as in `read`
+    tell:bool=True,          # warn of what is damaged
 )->Iterator[Tensor]:         # blocks `(channels,block)`, the last one shorter
     "The sound in blocks, in memory that does not depend on its length."
-    return _blocks((x for x,_ in _decode(path, sr, seconds)), block)
+    return _blocks((x for x,_ in _decode(path, sr, seconds, tell)), block)
 
 # %% ../nbs/11_audio.ipynb #9066b923
 RUMBLE = 12., 24.   # Hz: what is slower than the first does not count, what is faster than the second counts whole
@@ -721,7 +722,7 @@ SMALL_MEL = MelSpec()  # 1.5 s around each frame: the embedded model's ears
 RELEASED_MEL = MelSpec(44100, 2048, 512, 256, 864, f_min=0., slaney=True)   # of the program released by Lee et al. 2022
 
 # %% ../nbs/11_audio.ipynb #ef183493
-def _bands(spec):
+def mel_bands(spec:MelSpec)->Tensor:
     "Weights `(n_fft//2+1,n_mels)` of each frequency in each band."
     norm, scale = ('slaney', 'slaney') if spec.slaney else (None, 'htk')
     high = spec.f_max or spec.sr/2
@@ -733,7 +734,7 @@ def _mel_power(x, spec):
     window = torch.hann_window(spec.n_fft, device=x.device)
     freqs = torch.stft(x.flatten(0,-2), spec.n_fft, spec.hop, window=window, center=False, return_complex=True)
     power = torch.view_as_real(freqs).square().sum(-1)
-    return (_bands(spec).to(x.device).T @ power).unflatten(0, x.shape[:-1])
+    return (mel_bands(spec).to(x.device).T @ power).unflatten(0, x.shape[:-1])
 
 # %% ../nbs/11_audio.ipynb #5b1f7bda
 SILENCE = 1e-5 # amplitude, -100 dBFS: below this there is no sound
@@ -846,8 +847,11 @@ def loudness(
     return _level(_energy(x, 0, sr, fps, n_frames(x.shape[1]/sr, fps)+1), ref)
 
 # %% ../nbs/11_audio.ipynb #92679e3b
-def _columns(blocks, spec):
-    "Mel power columns `(n_mels,k)` of a stream of blocks, mean of the channels, the same as of the padded whole."
+def mel_columns(
+    blocks:Iterable[Tensor],    # sound at `spec.sr`, pieces `(channels,n)` as they come
+    spec:MelSpec,               # which mel
+)->Iterator[Tensor]:            # mel power `(n_mels,k)`, mean of the channels
+    "The columns of a stream, the same as of the padded whole."
     pad = torch.zeros(1, spec.n_fft//2)
     held = pad
     for b in itertools.chain(blocks, [pad]):
@@ -858,8 +862,13 @@ def _columns(blocks, spec):
         held = held[:,max(0,k)*spec.hop:]
 
 # %% ../nbs/11_audio.ipynb #ed6a1651
-def _scan(path, fps, spec, seconds):
-    "First pass: loudness `(T,)`; the largest mel power and the number of mel columns."
+def first_pass(
+    path,                   # as in `read`
+    fps:float,              # video frames per second
+    spec:MelSpec,           # which mel
+    seconds:float|None,     # as in `read`
+)->tuple[Tensor, tuple[float,int]]: # loudness `(T,)`; the largest mel power and the number of mel columns
+    "What only the whole sound tells, in memory that does not depend on its length."
     sums, first = torch.zeros(0,2,dtype=torch.float64), 0
     ref, n = 0., 0
     def blocks():
@@ -870,7 +879,7 @@ def _scan(path, fps, spec, seconds):
             e[:len(sums)] += sums
             sums, first = e, end
             yield b
-    for p in _columns(blocks(), spec):
+    for p in mel_columns(blocks(), spec):
         ref = max(ref, float(p.max()))
         n += p.shape[1]
     return _level(sums), (ref, n)
@@ -886,11 +895,11 @@ def stream_windows(
 )->Iterator[tuple[Tensor,Tensor]]: # windows `(t,1,n_mels,width)`, loudness `(t,)`
     "`windows` and `loudness` of a file of any length, a chunk at a time; equal to reading it whole at `spec.sr`."
     n_frames(0, fps)
-    loud, (ref, n) = _scan(path, fps, spec, seconds)
+    loud, (ref, n) = first_pass(path, fps, spec, seconds)
     one = torch.full((len(loud),), max(0, n-spec.width)//2)   # the middle of the sound
     start = one if middle else _starts(len(loud), fps, spec)
-    again = (x for x,_ in _decode(path, spec.sr, seconds, tell=False))   # the first pass told what is damaged
-    more = _columns(_heard(_blocks(again, 65536), spec.sr), spec)
+    again = stream(path, spec.sr, seconds=seconds, tell=False)   # the first pass told what is damaged
+    more = mel_columns(_heard(again, spec.sr), spec)
     first = min(0, int(start[0]))               # number of the first column in `have`
     have = torch.zeros(spec.n_mels, -first)
     for s,l in zip(start.split(chunk), loud.split(chunk)):

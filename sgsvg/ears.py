@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .audio import MelSpec, SMALL_MEL, _bands, _blocks, _columns, _decode, _scan, n_frames, resample
+from .audio import MelSpec, SMALL_MEL, first_pass, mel_bands, mel_columns, n_frames, resample, stream
 from .core import SgsvgError, amp_dtype, keep_kwargs, load_model, pick_device
 from .landscapes import CLASSES
 from .unpickle import read_pickle, real
@@ -32,7 +32,7 @@ def unit_sum(
     power:Tensor,   # mel power `(...,96,columns)`, bands of equal height
 )->Tensor:          # the same, bands of unit sum
     "The mean power of a band, where `audio` gives the sum."
-    return power/_bands(EAR_MEL).sum(0)[:,None].clamp(min=1e-9)
+    return power/mel_bands(EAR_MEL).sum(0)[:,None].clamp(min=1e-9)
 
 def squash(
     power:Tensor,   # unit-sum mel power
@@ -290,7 +290,7 @@ def listen(
     "What is heard, in memory that does not depend on the length."
     who, count = Listener(ear, fps, causal, top), [0]
     def kept():
-        for p in _columns(_counted(blocks, count), EAR_MEL):
+        for p in mel_columns(_counted(blocks, count), EAR_MEL):
             who.power = torch.cat([who.power, p], 1)
             yield unit_sum(p)
     for cells in stream_cells(ear, kept(), size):
@@ -305,7 +305,7 @@ def loudest(
     fps:float,      # video frames per second
 )->float:
     "The largest power of a frame, which strength 1 stands for."
-    power = torch.cat(list(_columns([wave], EAR_MEL)), 1)
+    power = torch.cat(list(mel_columns([wave], EAR_MEL)), 1)
     return fast_bands(power, 0, torch.arange(n_frames(wave.shape[1]/EAR_MEL.sr, fps)), fps)[:,-1].max().item()
 
 def hear(
@@ -341,9 +341,9 @@ def stream_heard(
     chunk:int=64,               # video frames at a time
 )->Iterator[tuple[Tensor,Tensor]]:  # probabilities `(t,10)`, loudness `(t,)` in [0,1]
     "What is heard in a file, in memory that does not depend on its length; any `chunk` gives the same."
-    loud = _scan(path, fps, SMALL_MEL, seconds)[0]
-    again = (x for x,_ in _decode(path, EAR_MEL.sr, seconds, tell=False))   # the first pass told what is damaged
-    parts = (h.probs for h in listen(ear, _blocks(again, 65536), fps))
+    loud = first_pass(path, fps, SMALL_MEL, seconds)[0]
+    again = stream(path, EAR_MEL.sr, seconds=seconds, tell=False)   # the first pass told what is damaged
+    parts = (h.probs for h in listen(ear, again, fps))
     yield from zip(_rows(parts, len(loud), chunk), loud.split(chunk))
 
 # %% ../nbs/58_ears.ipynb #7f89704d

@@ -26,7 +26,7 @@ from .ears import stream_heard
 from .features import FeatureNet
 from .inversion import HeardInversion
 from .invert import (
-    Likeness, Manifold, _ridge, invert, invert_film, learn_to_guess, manifold, rise_and_fall, tune, tuned)
+    Likeness, Manifold, ridge_map, invert, invert_film, learn_to_guess, manifold, rise_and_fall, tune, tuned)
 from .landscapes import CLASSES, LANDSCAPES
 from .media import opened, sound_track
 from .model import SoundVideo, as_file
@@ -83,7 +83,7 @@ def learn_to_read(
     "A reader of a generator's codes."
     both = torch.cat(told, 1)
     x, y = manifold(codes), manifold(both)
-    weight = _ridge(((codes - x.mean)/x.spread).cpu(), (both - y.mean).cpu(), ridge)
+    weight = ridge_map(((codes - x.mean)/x.spread).cpu(), (both - y.mean).cpu(), ridge)
     return CodeReader(x, y, weight.to(codes), told.z.shape[1])
 
 # %% ../nbs/72_edit.ipynb #98d0d083

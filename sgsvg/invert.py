@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SEEN', 'POOLED', 'Likeness', 'Manifold', 'manifold', 'draws', 'canvas', 'placed', 'posed', 'Found', 'rise_and_fall',
-           'invert', 'pooled_maps', 'PictureEncoder', 'learn_to_guess', 'tune', 'tuned', 'Steady', 'invert_film']
+           'invert', 'pooled_maps', 'ridge_map', 'PictureEncoder', 'learn_to_guess', 'tune', 'tuned', 'Steady',
+           'invert_film']
 
 # %% ../nbs/71_invert.ipynb #503c5d31
 from collections.abc import Callable, Iterator
@@ -162,7 +163,7 @@ def pooled_maps(maps:list)->Tensor:
     return torch.cat([F.adaptive_avg_pool2d(m.float(), k).flatten(1) for m,k in zip(maps, POOLED)], 1)
 
 # %% ../nbs/71_invert.ipynb #e25769cf
-def _ridge(
+def ridge_map(
     x:Tensor,       # what is seen, `(n,dim)`
     y:Tensor,       # what it should become, `(n,w_dim)`
     weight:float,   # of the squared map
@@ -192,7 +193,7 @@ class PictureEncoder(nn.Module):
         "Learn from pictures of known codes, in closed form."
         self.seen = torch.stack([seen.mean(0), seen.std(0).clamp(min=1e-6)])
         self.home = torch.stack(manifold(codes))
-        self.weight = _ridge((seen - self.seen[0])/self.seen[1], codes - self.home[0], ridge)
+        self.weight = ridge_map((seen - self.seen[0])/self.seen[1], codes - self.home[0], ridge)
         return self
 
     def manifold(self)->Manifold: return Manifold(*self.home)

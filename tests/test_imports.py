@@ -42,6 +42,11 @@ def test_nobody_imports_a_leaf_notebook(path):
     assert leaves.isdisjoint(own) and not {'experiments', 'walkthroughs'} & {n.split('.')[0] for n in imported(path)}
 
 @pytest.mark.parametrize('path', MODULES + NOTEBOOKS, ids=rel)
+def test_nobody_imports_a_private_name(path):
+    names = (n.split('.')[-1] for n in imported(path) if n.startswith('sgsvg.'))
+    assert sorted(n for n in names if n.startswith('_') and not n.startswith('__')) == []
+
+@pytest.mark.parametrize('path', MODULES + NOTEBOOKS, ids=rel)
 def test_imports_are_declared(path):
     wanted = {re.split(r'[^\w.-]', r)[0].lower().replace('_', '-') for r in requires('sgsvg') if 'extra' not in r}
     known = wanted | {'ipython', 'ipykernel', 'nbformat', 'nbclient'}  # these come with jupyterlab and papermill
