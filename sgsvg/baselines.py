@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .audio import n_frames, probe
 from .core import SgsvgError, number, whole
-from .landscapes import CLASSES
+from .landscapes import CLASSES, N_CONDITION
 from .model import SoundVideo, as_file
 from .world import condition, random_truth, phases
 
@@ -63,7 +63,7 @@ class DeafWalk:
         net:SoundVideo,     # whose generator draws
         every:float=2.,     # seconds from one scene to the next
     ):
-        if net.generator.c_dim != len(CLASSES) + 5:
+        if net.generator.c_dim != N_CONDITION:
             what = 'the deaf walk needs a generator that was trained with the labels of the world'
             raise SgsvgError(f'{what}: train one with train_generator')
         self.net, self.every = net, every

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EAR_MEL', 'HEARD', 'LEVEL', 'PIECE', 'REACH', 'CELL', 'MARGIN', 'N_BANDS', 'unit_sum', 'squash', 'Gain', 'EarTrunk',
            'read_trunk', 'spans', 'averages', 'Ear', 'stream_cells', 'fast_bands', 'Heard', 'Listener', 'listen',
-           'loudest', 'hear', 'stream_heard', 'load_ear']
+           'loudest', 'hear', 'stream_heard']
 
 # %% ../nbs/58_ears.ipynb #9678bcee
 import math
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .audio import MelSpec, SMALL_MEL, first_pass, mel_bands, mel_columns, n_frames, resample, stream
-from .core import SgsvgError, amp_dtype, keep_kwargs, load_model, pick_device
+from .core import SgsvgError, amp_dtype, keep_kwargs
 from .landscapes import CLASSES
 from .unpickle import read_pickle, real
 
@@ -345,18 +345,3 @@ def stream_heard(
     again = stream(path, EAR_MEL.sr, seconds=seconds, tell=False)   # the first pass told what is damaged
     parts = (h.probs for h in listen(ear, again, fps))
     yield from zip(_rows(parts, len(loud), chunk), loud.split(chunk))
-
-# %% ../nbs/58_ears.ipynb #7f89704d
-def load_ear(
-    path,               # a model file that holds an ear
-    device:str='cpu',   # where it listens
-)->Ear:                 # float32, in eval mode
-    "The ear of a model file (`save_model`). `SgsvgError` for a file without one."
-    tensors, meta = load_model(path)
-    mine = {k[4:]: v.float() for k,v in tensors.items() if k.startswith('ear.')}
-    try:
-        ear = Ear(**meta['nets']['ear']['kwargs'])
-        ear.load_state_dict(mine)
-    except (KeyError, TypeError, RuntimeError) as e:
-        raise SgsvgError(f'{path} has no ear that fits: give the file of a run of train_ears') from e
-    return ear.eval().requires_grad_(False).to(pick_device(device))

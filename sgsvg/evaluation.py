@@ -134,7 +134,7 @@ def generated(
     net:SoundVideo,     # the model
     card:Card,          # rates
     clips:list,         # of `EvalClip`
-    batch:int=9,        # clips that walk together
+    batch:int=8,        # clips that walk together
 ):                      # one film (T,3,H,W) after another
     "What the model makes of the sounds."
     if net.ear: yield from filmed(net, card, clips)
@@ -678,7 +678,7 @@ def show_confusion(read:dict):
     "Class of the sound against class judged, in clips, for each table of `read`."
     fig, axs = plt.subplots(1, len(read), figsize=(5*len(read), 4.5), layout='constrained', squeeze=False)
     for ax,(title,table) in zip(axs[0], read.items()):
-        m = torch.zeros(9, 9)
+        m = torch.zeros(len(CLASSES), len(CLASSES))
         for probs,c in zip(table.probs, table.cls): m[c, probs.mean(0).argmax()] += 1
         n = m.sum(1, keepdim=True)
         ax.imshow(m/n.clamp(min=1), vmin=0, vmax=1, cmap='Blues')
@@ -686,8 +686,8 @@ def show_confusion(read:dict):
             colour = 'w' if m[i,j] > .5*n[i] else 'k'
             ax.text(j, i, int(m[i,j]), ha='center', va='center', fontsize=7, color=colour)
         ax.set(title=title, xlabel='judged')
-        ax.set_xticks(range(9), CLASSES, rotation=60, ha='right', fontsize=7)
-        ax.set_yticks(range(9), CLASSES, fontsize=7)
+        ax.set_xticks(range(len(CLASSES)), CLASSES, rotation=60, ha='right', fontsize=7)
+        ax.set_yticks(range(len(CLASSES)), CLASSES, fontsize=7)
     axs[0,0].set_ylabel('sound')
     return fig
 

@@ -260,17 +260,17 @@ def _check_heard(margin, seconds, calm, quiet):
 class HeardInversion(nn.Module):
     """Sound inversion from what an ear hears: the codes that the generator's own mapping makes of the class chosen.
     What is no class at all becomes a calm landscape. It has no weights. `.kwargs` rebuilds it."""
+    @keep_kwargs
     def __init__(self,
         num_ws:int,         # style layers of the generator
         w_dim:int,          # width of one code
         margin:float=.15,   # of `choose`
         seconds:float=.5,   # that a change of class takes
-        calm:int=8,         # class that is shown where the sound is of none
+        calm:int=CLASSES.index('wind noise'),   # class that is shown where the sound is of none
         quiet:float=.4,     # and its intensity at full loudness
     ):
         super().__init__()
         _check_heard(margin, seconds, calm, quiet)
-        self.kwargs = dict(num_ws=num_ws, w_dim=w_dim, margin=margin, seconds=seconds, calm=calm, quiet=quiet)
         self.margin, self.seconds = margin, seconds
         self.calm, self.quiet = calm, quiet
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from .convolution import ResDown
 from .core import SgsvgError, keep_kwargs, load_model
+from .landscapes import CLASSES
+from .pretrained import build_net
 from .train import Stage, ema_of
 
 # %% ../nbs/82_judge.ipynb #e76d5eaf
@@ -23,7 +25,7 @@ class Judge(nn.Module):
     @keep_kwargs
     def __init__(self,
         size:int=128,                   # frames are scaled to this square first
-        n_classes:int=9,                # to choose from
+        n_classes:int=len(CLASSES),     # to choose from
         channels:tuple=(24,48,96,128),  # of the maps, each half as wide as the one before
         hidden:int=128,                 # numbers before the answer
     ):
@@ -161,8 +163,7 @@ def load_judge(
     "A judge and what it is worth; `SgsvgError` for a file without one."
     path = judge_file(path)
     tensors, meta = load_model(path)
-    try: judge = Judge(**meta['nets']['judge']['kwargs'])
-    except (KeyError, TypeError) as e:
+    mine = {k.removeprefix('judge.'): v for k,v in tensors.items()}
+    try: return build_net(Judge, meta['nets']['judge']['kwargs'], mine, advice='')[0], meta
+    except (KeyError, TypeError, SgsvgError) as e:
         raise SgsvgError(f'{path} holds no judge ({e}): give the model.safetensors of a train_judge run') from e
-    judge.load_state_dict({k.removeprefix('judge.'): v.float() for k,v in tensors.items()})
-    return judge.eval().requires_grad_(False), meta

@@ -20,6 +20,7 @@ from . import audio, variants, video
 from .audio import MelSpec
 from .clipspace import ClipSpace, SoundEncoder, load_clip
 from .ears import Ear, HEARD, stream_heard
+from .landscapes import N_CONDITION
 from .inversion import HeardInversion, Inversion, PSPInversion
 from .pretrained import GENERATORS, build_net
 from .trajectory import Follow, ReleasedTrajectory, Trajectory, scene_noise, step_noise, trajectory_spec
@@ -195,11 +196,11 @@ def _check_ear(generator, inversion, ear):
     if not isinstance(inversion, HeardInversion): return
     if ear is None:
         raise SgsvgError("this inversion is told what an ear hears, and there is none: "
-                         "give ear=, as load_ear reads one")
-    if generator.c_dim == len(HEARD) + 4: return
+                         "give ear=build_part('ear', *load_model(FILE))")
+    if generator.c_dim == N_CONDITION: return
     raise SgsvgError(
         f"this inversion names landscapes, and the generator takes {generator.c_dim} numbers instead of "
-        f"{len(HEARD) + 4}: give an Inversion that was trained for it (train_inversion)")
+        f"{N_CONDITION}: give an Inversion that was trained for it (train_inversion)")
 
 # %% ../nbs/70_model.ipynb #3905bf68
 def _fits(shape:tuple, wanted:tuple)->bool:

@@ -6,7 +6,7 @@
 __all__ = ['PUT_RIGHT', 'SHOWN', 'write_csv', 'card_of', 'write_html', 'contact_sheet']
 
 # %% ../nbs/32_report.ipynb #c950fb3f
-import base64, csv, html, io, json
+import base64, csv, html, json
 from collections import Counter, defaultdict
 from importlib.metadata import version
 from itertools import islice
@@ -14,6 +14,7 @@ from pathlib import Path
 import av, numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from .core import SgsvgError, atomic_path
+from .media import boxed
 from .checks import REASONS
 from .shards import FORMAT, read_piece, read_shard, readable
 
@@ -178,14 +179,14 @@ def _pick(out, card, per_class, most=2000):
 # %% ../nbs/32_report.ipynb #69e964ef
 def _middle(mp4):
     "The picture in the middle of a film"
-    with av.open(io.BytesIO(mp4), format='mp4') as c:
+    with boxed(mp4, 'mp4') as c:
         c.seek(c.duration//2)
         return next(c.decode(video=0)).to_image()
 
 def _amplitude(flac, n):
     "The largest amplitude in each of `n` equal times, 0 to 1"
     size = lambda f: np.abs(f.to_ndarray().astype('float32')).reshape(-1, f.layout.nb_channels)
-    with av.open(io.BytesIO(flac), format='flac') as c:
+    with boxed(flac, 'flac') as c:
         x = np.concatenate([size(f).max(1) for f in c.decode(audio=0)])
     return [float(b.max())/32768 for b in np.array_split(x, n)]
 

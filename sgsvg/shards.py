@@ -25,6 +25,7 @@ from torch.nn.functional import pad
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm.auto import tqdm
 from .core import SgsvgError, atomic_path, in_threads, write_json
+from .media import boxed
 from .audio import loudness, to_stereo
 from .video import from_uint8
 from .landscapes import CLASSES, Clip
@@ -314,12 +315,10 @@ def _facts(data, fps):
     return o
 
 # %% ../nbs/31_shards.ipynb #ee6263eb
-def _boxed(data, kind): return av.open(io.BytesIO(data), format=kind, options=dict(protocol_whitelist='none'))
-
 def _frames(data, first, n, size, fps):
     "Frames `first` to `first+n` of an mp4 as `(n,3,size,size)`"
     at, pixels = [], []
-    with _boxed(data, 'mp4') as box:
+    with boxed(data, 'mp4') as box:
         v = box.streams.video[0]
         if (v.width, v.height) != (size, size):
             raise ValueError(f'its picture has {v.width} x {v.height} pixels')
@@ -339,7 +338,7 @@ def _sound(data, sr, n, new):
     "A flac of `n` samples at `sr` Hz at `new` Hz, `(1 or 2,n)`"
     changed, wave = av.AudioResampler('fltp', rate=new), []
     seen = 0
-    with _boxed(data, 'flac') as box:
+    with boxed(data, 'flac') as box:
         for x in [*box.decode(audio=0), None]:
             seen += x.samples if x and x.sample_rate == sr else 0
             wave += [torch.from_numpy(f.to_ndarray()) for f in changed.resample(x)]

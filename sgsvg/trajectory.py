@@ -219,6 +219,7 @@ class Follow(nn.Module):
     "A trajectory that is not trained: each band follows the codes, in its own time. `.kwargs` rebuilds it."
     first_code_only = False     # every code is heard
 
+    @keep_kwargs
     def __init__(self,
         num_ws:int,                         # style layers of the generator
         w_dim:int,                          # width of one code
@@ -226,7 +227,6 @@ class Follow(nn.Module):
         seconds:tuple=(.1,.05,0.),          # in which each band forgets, to 1/e; 0: at once
     ):
         super().__init__()
-        self.kwargs = dict(num_ws=num_ws, w_dim=w_dim, bands=bands, seconds=seconds)
         self.bands, self.seconds = check_bands(bands, num_ws), tuple(seconds)
         self.register_buffer('w_avg', torch.zeros(w_dim))
 

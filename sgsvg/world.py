@@ -44,7 +44,7 @@ def condition(
     cls:Tensor,    # `(B,)` class numbers
     e:Tensor,      # `(B,)` intensity in [0,1]
     phase:Tensor,  # `(B,2)` fast and slow phase in turns
-)->Tensor:         # `(B,14)`, five more than there are classes
+)->Tensor:         # `(B,landscapes.N_CONDITION)`
     "The generator's condition: one-hot class, `2e-1`, cosine and sine of both phases."
     one_hot = F.one_hot(cls, len(CLASSES)).float()
     fast, slow = (2*math.pi*phase.float()).split(1, 1)

@@ -1,5 +1,6 @@
 "Films with sound, good and bad, made on the spot with PyAV."
-import struct
+import os, struct
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -50,6 +51,14 @@ def beeps(seconds, sr, seed=0):
 def rain(seconds, sr, seed=0):
     return np.random.default_rng(seed).normal(0, .1, (1, round(seconds*sr))).astype('float32')
 
+@contextmanager
+def _patient():
+    "SVT-AV1 gives root's process real-time priority and leaves it so: afterwards whatever else runs here would wait."
+    if not hasattr(os, 'sched_getscheduler'): return (yield)
+    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+    try: yield
+    finally: os.sched_setscheduler(0, policy, param)
+
 def film(path, seconds=5, fps=25, size=(112, 64), seed=0, picture=drift, sound=rain, sr=44100, times=None,
          codec=None, sound_codec=None, pix_fmt=None, rotation=0, interlaced=False, colours=None, shape=None,
          format=None, **options):
@@ -60,7 +69,7 @@ def film(path, seconds=5, fps=25, size=(112, 64), seed=0, picture=drift, sound=r
     codec = codec or VIDEO.get(ending, 'libx264')
     rate, (w, h) = Fraction(fps).limit_denominator(1001), size
     exact = times is None and ending in ('.avi', '.mpg', '.mxf')
-    with av.open(str(path), 'w', format=format) as c:
+    with _patient(), av.open(str(path), 'w', format=format) as c:
         v = c.add_stream(codec, rate=rate, options={k: str(x) for k, x in options.items()})
         v.width, v.height, v.pix_fmt = w, h, pix_fmt or PIXELS.get(codec, 'yuv420p')
         if not exact: v.codec_context.time_base = Fraction(1, 60000)
