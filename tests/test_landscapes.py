@@ -41,8 +41,40 @@ TRY = """
     assert torch.equal(c.wave, sound(n, intensity(n, 15, 15, 3), 15, 3))
     assert 'sky' not in ' '.join(landscapes.caption(n, .5, z[0]*k) for k in range(1, 40))
 """
+TRAIN = """
+    import torch
+    from sgsvg.baselines import BASELINES
+    from sgsvg.ears import HEARD, Ear
+    from sgsvg.evaluation import EvalClip, Reading, show_confusion
+    from sgsvg.inversion import HeardInversion
+    from sgsvg.judge import Judge, examine
+    from sgsvg.landscapes import CLASSES, N_CONDITION
+    from sgsvg.mixtures import Material, window
+    from sgsvg.model import SoundVideo
+    from sgsvg.stages_ears import confusion
+    from sgsvg.stylegan2 import Generator
+    from sgsvg.trajectory import Follow
+    from sgsvg.world import condition, random_truth, render
+    g = Generator(z_dim=16, c_dim=N_CONDITION, w_dim=8, img_resolution=16, channel_base=64, channel_max=8)
+    codes, ear = dict(num_ws=g.num_ws, w_dim=8), Ear((4,6,8,16))
+    net = SoundVideo(g, HeardInversion(**codes), Follow(**codes, bands=((0,2),(2,4),(4,6))), ear=ear.eval())
+    film = torch.cat(list(net.frames((torch.randn(1, 22050), 22050), seconds=.5)))
+    assert film.shape[0] == 8 and BASELINES['random'](net).walk(5, 15, 0).shape[1] == 5
+    z, cls, e, phase = random_truth(30, torch.Generator().manual_seed(0))
+    judge = Judge(size=16, channels=(8,8,8,8), hidden=8).eval()
+    assert len(examine(judge, [(render(z, cls, e, phase, 16), cls, e)])['classes']) == len(HEARD) - 1 == 10
+    clips = [EvalClip(c, 'made up', None, None, None, 0) for c in (9, 0)]
+    show_confusion(dict(world=Reading(clips, [torch.eye(10)]*2)))
+    quiet = -7*torch.ones(96, 300).half()
+    of = Material([{}]*10, [[quiet]]*10, [quiet])
+    assert window(of, torch.Generator().manual_seed(0))[1].shape == (11,)
+    assert confusion(ear, [(torch.randn(1, 44100), 9)]).shape == (10, 11)
+"""
 
-def test_a_tenth_class_is_one_row_and_two_functions(tmp_path):
+@pytest.fixture(scope='module')
+def ten(tmp_path_factory):
+    "A package with a tenth class, and what runs code in it."
+    tmp_path = tmp_path_factory.mktemp('ten')
     shutil.copytree(ROOT/'sgsvg', tmp_path/'sgsvg', ignore=shutil.ignore_patterns('assets', '__pycache__'))
     for room, text in (('foley', SYNTHESISER), ('painters', PAINTER)):
         with open(tmp_path/f'sgsvg/{room}.py', 'a', encoding='utf-8') as f: f.write(text)
@@ -50,7 +82,14 @@ def test_a_tenth_class_is_one_row_and_two_functions(tmp_path):
     before, after = table.read_text(encoding='utf-8').split('CLASSES = tuple(')
     table.write_text(f'{before}{ROW}CLASSES = tuple({after}', encoding='utf-8')
     env = os.environ | {'PYTHONPATH': str(tmp_path)}
-    done = subprocess.run([sys.executable, '-c', dedent(TRY)], cwd=tmp_path, env=env, capture_output=True, text=True)
+    def run(code):
+        words = [sys.executable, '-c', dedent(code)]
+        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)
+    return run
+
+@pytest.mark.parametrize('code', (TRY, TRAIN), ids=('world', 'nets'))
+def test_a_tenth_class_is_one_row_and_two_functions(ten, code):
+    done = ten(code)
     assert done.returncode == 0, done.stderr
 
 @pytest.mark.parametrize('of', landscapes.LANDSCAPES, ids=lambda of: of.key)
