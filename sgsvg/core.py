@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['THREADS', 'watch', 'WATCHED', 'EMBEDDED', 'SgsvgError', 'number', 'whole', 'pick_device', 'keep_memory', 'Watch',
-           'free_threads', 'in_threads', 'amp_dtype', 'seed_everything', 'discard', 'not_over', 'atomic_path', 'alone',
-           'write_json', 'keep_kwargs', 'save_model', 'model_file', 'load_model']
+           'free_threads', 'in_threads', 'amp_dtype', 'seed_everything', 'discard', 'not_over', 'check_out',
+           'atomic_path', 'alone', 'write_json', 'keep_kwargs', 'save_model', 'model_file', 'load_model']
 
 # %% ../nbs/00_core.ipynb #15cdc51a
 import atexit
@@ -21,6 +21,7 @@ import platform
 import random
 import secrets
 import struct
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -259,6 +260,24 @@ def not_over(
     path = _nameable(path)
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise SgsvgError(f'{path}: is the sound itself; give another name')
+
+# %% ../nbs/00_core.ipynb #0ff65c9d
+def check_out(
+    out,    # the video to write
+    sound,  # the sound it is made for
+):
+    """Raise `SgsvgError` where `out` cannot become a video: not an mp4, a folder, no such folder, not writable,
+    or the sound itself. For what takes long: the fault is told before the work."""
+    out = Path(out)
+    if out.suffix.lower() != '.mp4': raise SgsvgError(f'{out}: the video is an mp4; give a name that ends in .mp4')
+    if out.is_dir(): raise SgsvgError(f'{out}: is a folder; give the name of a file')
+    if not out.parent.is_dir(): raise SgsvgError(f'{out}: the folder {out.parent} does not exist; create it first')
+    not_over(out, sound)
+    try:
+        with tempfile.TemporaryFile(dir=out.parent): pass   # it has no name, so nothing can stay
+    except OSError as e:
+        why = os.strerror(e.errno)
+        raise SgsvgError(f'{out}: cannot be written ({why}); choose a folder you may write to') from e
 
 # %% ../nbs/00_core.ipynb #f73c81a7
 @contextmanager

@@ -3,7 +3,7 @@ import subprocess, sys
 
 import pytest
 
-from repo import ROOMS, ROOT
+from repo import EXPERIMENTS, ROOMS, ROOT, WALKTHROUGHS, rel
 from test_imports import rooms
 
 NUMBER = {nb.stem[3:]: int(nb.stem[:2]) for nb in ROOMS}
@@ -40,6 +40,9 @@ def test_a_judge_does_not_import_what_it_judges(room):
 
 @pytest.mark.parametrize('room', NUMBER)
 def test_nobody_imports_the_command(room): assert 'cli' not in rooms(ROOT/f'sgsvg/{room}.py')
+
+@pytest.mark.parametrize('path', EXPERIMENTS + WALKTHROUGHS, ids=rel)
+def test_no_notebook_imports_the_command(path): assert 'cli' not in rooms(path)
 
 def test_lint():
     ruff = [sys.executable, '-m', 'ruff', 'check', '--no-cache', '--output-format', 'concise', '.']
