@@ -657,7 +657,8 @@ def _around(sr):
 
 def _less(x, sr):
     "`x` `(channels,n)` without its slow part, less `_around` samples at each end; it begins at a slow value"
-    (m, bump, ring), c = _slow(sr), _around(sr)
+    m, bump = _slow(sr)[:2]
+    ring, c = _slow(sr)[2], _around(sr)
     k = x.shape[1]//m
     share = x[:,:k*m].unflatten(1, (k, m)) @ bump.T           # of each stretch in the four values around it
     low = sum(share[:,i:k-3+i,i] for i in range(4))

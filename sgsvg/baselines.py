@@ -47,11 +47,10 @@ WAVES = slice(len(CLASSES)+1, None)     # where a condition holds the cosines an
 def _wander(T:int, fps:float, every:float, seed:int)->tuple[Tensor, Tensor]:
     "Scenes and conditions of `T` frames, between random ones `every` so many seconds; the clock goes on as ever."
     drawn = random_truth(math.ceil(T/fps/every) + 1, torch.Generator().manual_seed(seed))
-    (z, cls), (e, phase) = drawn[:2], drawn[2:]
-    c = condition(cls, e, phase[:1].expand(len(z), -1))
+    c = condition(drawn.cls, drawn.e, drawn.phase[:1].expand(len(drawn.z), -1))
     t = torch.arange(T)/fps/every
-    z, c = between(z, t), between(c, t)
-    moved = condition(cls[t.long()], e[t.long()], phases(T, fps, phase[0].tolist()))
+    z, c = between(drawn.z, t), between(c, t)
+    moved = condition(drawn.cls[t.long()], drawn.e[t.long()], phases(T, fps, drawn.phase[0].tolist()))
     c[:,WAVES] = moved[:,WAVES]
     return z, c
 

@@ -254,7 +254,8 @@ def bars(
     black=26,     # grey level, 16 is black in most films
 ):                # `(x, y, width, height)` of what is not black bars, None if there are none
     "The crop box inside black bars."
-    (top, bottom), (left, right) = _edges(rows, black), _edges(cols, black)
+    top, bottom = _edges(rows, black)
+    left, right = _edges(cols, black)
     if not top+left: return None
     return left, top, len(cols)-left-right, len(rows)-top-bottom
 
@@ -285,7 +286,9 @@ def differ(
 )->float:               # 0 to 1
     "Share of the bits that count in both that differ; 1 where less than three eighths do, or a hash is empty."
     if len(a) != len(b) or not a: return 1.
-    (x, p), (y, q) = (np.frombuffer(h, 'uint8').reshape(2, -1) for h in (a, b))
+    def halves(h): return np.frombuffer(h, 'uint8').reshape(2, -1)
+    x, p = halves(a)
+    y, q = halves(b)
     both = p & q
     n = int(np.bitwise_count(both).sum())
     if n < 3*len(x): return 1.

@@ -155,7 +155,7 @@ def told(
     "What the generator draws in a scene of its own when it is told the truth of the clip."
     for c in clips:
         drawn = random_truth(1, torch.Generator().manual_seed(c.seed + APART['told']))
-        z, start = drawn[0], drawn[3][0].tolist()
+        z, start = drawn.z, drawn.phase[0].tolist()
         truth = condition(torch.full((card.T,), c.cls), c.e, phases(card.T, card.fps, start))
         ws = net.generator.mapping(z.expand(card.T, -1).to(net.device), truth.to(net.device))
         yield net.draw(ws[None])
@@ -181,7 +181,7 @@ def painted(
 )->Tensor:              # (t,3,H,W) in [-1,1]
     "Frames of a rendered film."
     drawn = random_truth(1, torch.Generator().manual_seed(seed))
-    z, start = drawn[0], drawn[3][0].tolist()
+    z, start = drawn.z, drawn.phase[0].tolist()
     moved = phases(card.T, card.fps, start)[at]
     n = len(moved)
     return render(z.expand(n, -1), torch.full((n,), cls), e[at], moved, card.size)
