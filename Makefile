@@ -38,6 +38,7 @@ export: setup
 
 readme: setup
 	@$(PY) tools/draw.py
+	@$(PY) tools/used.py
 	@$(PY) tools/make_readme.py
 
 clean:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-import draw
+import draw, used
 from make_readme import readme
 from repo import EXPERIMENTS, NBS, NOTEBOOKS, ROOMS, ROOT, cells, default_exp, rel
 
@@ -81,6 +81,10 @@ def test_readme_is_made_from_the_index():
 @pytest.mark.parametrize('name', ['house', 'method'])
 def test_pictures_are_drawn_from_the_tree(name):
     assert (NBS/f'images/{name}.svg').read_text(encoding='utf-8') == getattr(draw, name)(), 'run `make readme`'
+
+def test_every_room_says_who_uses_it():
+    wrong = [p.name for p, title in used.sentences().items() if title not in [c['source'] for c in cells(p, 'markdown')]]
+    assert wrong == [], 'run `make readme`'
 
 def test_the_house_has_every_room_and_lane():
     found = draw.house()

@@ -60,12 +60,12 @@ def imports(root=ROOT):
     found = {}
     for room in known:
         tree = ast.parse((root/f'sgsvg/{room}.py').read_text(encoding='utf-8'))
-        names = {n for node in ast.walk(tree) for n in _named(node)}
+        names = {n for node in ast.walk(tree) for n in named(node)}
         found[room] = {n for n in names if n in known and n != room}
     return found
 
 
-def _named(node):
+def named(node):
     "Modules of the package that an import names, anywhere in a room."
     if not isinstance(node, ast.ImportFrom): return
     parts = (node.module or '').removeprefix('sgsvg').strip('.').split('.')
