@@ -83,7 +83,7 @@ def test_pictures_are_drawn_from_the_tree(name):
     assert (NBS/f'images/{name}.svg').read_text(encoding='utf-8') == getattr(draw, name)(), 'run `make readme`'
 
 def test_every_room_says_who_uses_it():
-    wrong = [p.name for p, title in used.sentences().items() if title not in [c['source'] for c in cells(p, 'markdown')]]
+    wrong = [p.name for p, title in used.sentences().items() if title != cells(p, 'markdown')[0]['source']]
     assert wrong == [], 'run `make readme`'
 
 def test_the_house_has_every_room_and_lane():

@@ -18,7 +18,8 @@ def papers(root=ROOT):
         cells = nbformat.read(path, 4).cells
         code = '\n'.join(c.source for c in cells if c.cell_type == 'code' and not c.source.startswith('%'))
         tree = ast.parse(re.sub(r'^(\s*)[%!].*', r'\1pass', code, flags=re.M))
-        found[path.relative_to(root/'nbs').as_posix()] = {n for node in ast.walk(tree) for n in named(node)} & set(known)
+        names = {n for node in ast.walk(tree) for n in named(node)}
+        found[path.relative_to(root/'nbs').as_posix()] = names & set(known)
     return found
 
 
