@@ -11,9 +11,8 @@ import json
 from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
-import open_clip, torch
+import torch
 import torch.nn.functional as F
-from open_clip.pretrained import get_pretrained_cfg
 from torch import Tensor, nn
 from .core import SgsvgError, keep_kwargs
 from .audio import views
@@ -21,7 +20,11 @@ from .convolution import ResDown, group_norm
 
 # %% ../nbs/51_clipspace.ipynb #cfd870c8
 WORLD = files('sgsvg')/'assets'/'clip_world.json'
-_CLIP_PIXELS = dict(mean=list(open_clip.OPENAI_DATASET_MEAN), std=list(open_clip.OPENAI_DATASET_STD))
+
+def _open_clip():
+    "The library, which takes seconds and 200 MiB: only whoever needs CLIP pays for it."
+    import open_clip
+    return open_clip
 
 # %% ../nbs/51_clipspace.ipynb #2676a4f5
 def _read_config(path:Path)->dict:
@@ -34,11 +37,12 @@ def _read_config(path:Path)->dict:
 # %% ../nbs/51_clipspace.ipynb #f31f9829
 def _named_config(name:str, pretrained:str|None)->dict:
     "The configuration open_clip keeps under `name`, with what its weights `pretrained` ask for"
-    cfg = open_clip.get_model_config(name) if ':' not in name else None
+    lib = _open_clip()
+    cfg = lib.get_model_config(name) if ':' not in name else None
     if cfg is None:
         raise SgsvgError(f'unknown CLIP model {name!r}: '
                          'use "world", a .json configuration, or one of open_clip.list_models()')
-    tag = get_pretrained_cfg(name, pretrained) if pretrained else {}
+    tag = lib.get_pretrained_cfg(name, pretrained) if pretrained else {}
     if tag.get('quick_gelu'): cfg['quick_gelu'] = True
     pixels = {k: list(tag[k]) for k in ('mean', 'std') if k in tag}
     return {'model_cfg': cfg, 'preprocess_cfg': pixels}
@@ -58,18 +62,20 @@ def clip_config(
     if text.get('hf_model_name') or text.get('hf_tokenizer_name'):
         raise SgsvgError(f'{name}: its words are read by a tokenizer that must be downloaded; '
                          'choose a CLIP with the built-in one, such as ViT-B-32')
-    cfg['preprocess_cfg'] = {**_CLIP_PIXELS, **cfg.get('preprocess_cfg', {})}
+    pixels = dict(mean=list(_open_clip().OPENAI_DATASET_MEAN), std=list(_open_clip().OPENAI_DATASET_STD))
+    cfg['preprocess_cfg'] = pixels | cfg.get('preprocess_cfg', {})
     return cfg
 
 # %% ../nbs/51_clipspace.ipynb #24926020
 def _weights_file(name, pretrained:str)->str:
     "A local path for `pretrained`: itself if it is a file, open_clip's download if it is one of its tags"
     if Path(pretrained).is_file(): return str(pretrained)
-    tag = get_pretrained_cfg(name, pretrained) if isinstance(name, str) else {}
+    lib = _open_clip()
+    tag = lib.get_pretrained_cfg(name, pretrained) if isinstance(name, str) else {}
     if not tag:
-        known = open_clip.list_pretrained_tags_by_model(str(name))
+        known = lib.list_pretrained_tags_by_model(str(name))
         raise SgsvgError(f'no weights {pretrained!r} for CLIP {name!r}: give a local file or one of {known}')
-    try: return open_clip.download_pretrained(tag)
+    try: return lib.download_pretrained(tag)
     except Exception as e:
         raise SgsvgError(f'open_clip could not download {name}/{pretrained} ({type(e).__name__}); '
                          'fetch the file yourself and give its path') from None
@@ -80,13 +86,13 @@ def load_clip(
     pretrained:str|None=None,   # None: random; a local weights file (.safetensors, .pt, .bin); or a tag of open_clip
 )->nn.Module:                   # open_clip's CLIP in eval mode, with `.config`
     "An open_clip model by name, by local file, or our own small one. Asks the network only for a tag of open_clip."
-    cfg = clip_config(name, pretrained)
-    kind = open_clip.CustomTextCLIP if cfg['model_cfg'].get('custom_text') else open_clip.CLIP
+    cfg, lib = clip_config(name, pretrained), _open_clip()
+    kind = lib.CustomTextCLIP if cfg['model_cfg'].get('custom_text') else lib.CLIP
     arguments = {k: v for k,v in cfg['model_cfg'].items() if k != 'custom_text'}
     model = kind(**deepcopy(arguments))
     if pretrained:
         path = _weights_file(name, pretrained)
-        try: open_clip.load_checkpoint(model, path, strict=True)
+        try: lib.load_checkpoint(model, path, strict=True)
         except Exception as e:
             why = str(e).splitlines()[0][:120]
             raise SgsvgError(f'{path}: these weights do not fit CLIP {name!r} ({why})') from None
@@ -226,7 +232,8 @@ class ClipSpace(nn.Module):
         _check_width(self.sound_encoder, self.dim)
         pixels = self.clip.config['preprocess_cfg'] if normalise else dict(mean=[0.]*3, std=[1.]*3)
         for k in ('mean', 'std'): self.register_buffer(k, torch.tensor(pixels[k]).view(3,1,1), persistent=False)
-        self.tokenizer = open_clip.SimpleTokenizer(context_length=model['text_cfg'].get('context_length', 77))
+        words = model['text_cfg'].get('context_length', 77)
+        self.tokenizer = _open_clip().SimpleTokenizer(context_length=words)
 
     def image(self, frames:Tensor)->Tensor:
         "Frames (B,3,H,W) in [-1,1] of any size; gradients reach them."

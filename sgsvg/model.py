@@ -286,7 +286,7 @@ class SoundVideo:
         generator:torch.nn.Module,      # W+ -> frames, a StyleGAN2 or 3
         inversion:torch.nn.Module,      # windows -> W+
         trajectory:Trajectory,          # codes -> path
-        clipspace:ClipSpace|None=None,  # the embedding they were trained in; generating does not need it
+        clipspace:ClipSpace|Callable|None=None, # the embedding they were trained in, or what makes it when asked for
         mel:MelSpec=audio.SMALL_MEL,    # how the sound is seen
         fps:float=15,                   # frame rate it was trained at
         provenance:dict|None=None,      # how it was trained, licence
@@ -297,13 +297,20 @@ class SoundVideo:
         _check_generator(generator)
         _check_ear(generator, inversion, ear)
         self.generator, self.inversion = generator, inversion
-        self.trajectory, self.clipspace = trajectory, clipspace
+        self.trajectory, self._space = trajectory, clipspace
         self.ear = ear
         self.mel, self.fps = mel, fps
         self.provenance, self.variant = provenance or {}, variant
         self.noise_kind = variants.variant(variant).noise
         self.to(device)
         _check_nets(generator, inversion, trajectory)
+
+    @property
+    def clipspace(self)->ClipSpace|None:
+        "The embedding the nets were trained in; of a file it is built when first asked for: generating needs none."
+        if callable(self._space) and not isinstance(self._space, torch.nn.Module):
+            self._space = self._space().to(self.device).eval().requires_grad_(False)
+        return self._space
 
 # %% ../nbs/70_model.ipynb #a61bd09f
 @patch
@@ -318,7 +325,8 @@ def nets(self:SoundVideo)->dict:
 def to(self:SoundVideo, device:str)->SoundVideo:
     "Move all nets to `auto`, `cpu` or `cuda`."
     self.device = pick_device(device)
-    for net in (self.generator, self.inversion, self.trajectory, self.clipspace, self.ear):
+    space = self._space if isinstance(self._space, torch.nn.Module) else None
+    for net in (self.generator, self.inversion, self.trajectory, space, self.ear):
         if net: net.to(self.device).eval().requires_grad_(False)
     self.generator.to(memory_format=torch.channels_last)
     return self
@@ -386,7 +394,8 @@ def load(cls:SoundVideo,
     tensors, meta = load_model(path)
     settings = _settings(meta, path)
     nets = [build_part(p, tensors, meta) for p in _PARTS]
-    space = ClipSpace(*(build_part(p, tensors, meta) for p in ('clip', 'sound'))) if 'clip' in meta['nets'] else None
+    def make(): return ClipSpace(*(build_part(p, tensors, meta) for p in ('clip', 'sound')))
+    space = make if 'clip' in meta['nets'] else None
     ear = build_part('ear', tensors, meta) if 'ear' in meta['nets'] else None
     return cls(*nets, space, provenance=meta.get('provenance'), device=device, ear=ear, **settings)
 
