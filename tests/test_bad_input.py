@@ -6,6 +6,7 @@ import av, numpy as np, pytest, torch
 
 from media import disk, tone, write_sound, write_video
 from sgsvg import audio, cli, core, video
+from sgsvg.model import SoundVideo
 
 DEFAULT = Path(cli.__file__).parent/'assets'/'default.safetensors'
 SCRIPT = Path(sys.executable).with_name('sgsvg')
@@ -160,14 +161,16 @@ def foreign(path):
     from safetensors.torch import save_file
     save_file({'a': torch.zeros(3)}, path)
 
-def wrong_shapes(path):
+def largest(tensors, net): return max((n for n in tensors if n.startswith(net)), key=lambda n: tensors[n].numel())
+
+def wrong_shapes(path, net='generator'):
     tensors, meta = core.load_model(DEFAULT)
-    name = max(tensors, key=lambda n: tensors[n].numel())
+    name = largest(tensors, net)
     core.save_model(path, tensors | {name: tensors[name][:-1]}, meta)
 
-def missing_tensor(path):
+def missing_tensor(path, net='generator'):
     tensors, meta = core.load_model(DEFAULT)
-    del tensors[max(tensors, key=lambda n: tensors[n].numel())]
+    del tensors[largest(tensors, net)]
     core.save_model(path, tensors, meta)
 
 MODELS = dict(
@@ -189,6 +192,13 @@ def test_bad_model(case, tmp_path, sound, sgsvg):
     told = case in ('other_format', 'wrong_shapes', 'missing_tensor')
     if not told: refused(sgsvg('info', tmp_path/'model.safetensors'), 'model.safetensors')
     assert files(tmp_path) == before
+
+@pytest.mark.parametrize('broken', (wrong_shapes, missing_tensor))
+def test_a_bad_clip_is_told_when_it_is_asked_for(broken, tmp_path):
+    "A video needs none."
+    broken(tmp_path/'model.safetensors', 'clip')
+    net = SoundVideo.load(tmp_path/'model.safetensors', 'cpu')
+    with pytest.raises(core.SgsvgError, match="the model's clip cannot be used"): net.clipspace
 
 def test_info(sgsvg):
     status, out, err = sgsvg('info', 'default')
