@@ -198,7 +198,7 @@ def test_a_bad_clip_is_told_when_it_is_asked_for(broken, tmp_path):
     "A video needs none."
     broken(tmp_path/'model.safetensors', 'clip')
     net = SoundVideo.load(tmp_path/'model.safetensors', 'cpu')
-    with pytest.raises(core.SgsvgError, match="the model's clip cannot be used"): net.clipspace
+    with pytest.raises(core.SgsvgError, match="the model's clip cannot be used"): assert net.clipspace
 
 def test_info(sgsvg):
     status, out, err = sgsvg('info', 'default')
