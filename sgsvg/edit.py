@@ -217,6 +217,7 @@ def tuning(self:Editor,
     with posed(self.generator, found.pose):
         return tune(self.generator, likeness, found.ws, steps, progress=progress)
 
+# %% ../nbs/72_edit.ipynb #e5cf558f
 @patch
 def pivot(self:Editor,
     picture:Tensor,         # `(3,S,S)` in [-1,1], of the generator's size or larger
@@ -345,6 +346,7 @@ class Wish(NamedTuple):
     said: str = ''                  # what was understood
     seconds: float|None = None      # at most this much of the sound
 
+# %% ../nbs/72_edit.ipynb #1ce22ebf
 @patch
 def sound(self:Editor,
     sound,                      # any file with sound, or `(wave, sr)`
@@ -385,6 +387,7 @@ def toward(self:Editor,
     for _ in range(looks): at = self.liked(at + self.scene_options(pivot), wish.goal)
     return at
 
+# %% ../nbs/72_edit.ipynb #db1ee075
 @patch
 def direction(self:Editor,
     pivot:Pivot,    # the picture, or frames of a film
@@ -479,6 +482,7 @@ def box_mask(
     mask[top:max(bottom, top+1),left:max(right, left+1)] = 1
     return mask
 
+# %% ../nbs/72_edit.ipynb #a0298653
 def picture_mask(
     path,               # a picture: white is edited, black is kept
     size:int,           # pixels on a side
@@ -538,6 +542,7 @@ def moving(self:Editor,
         n = min(len(p.pictures), len(drive))
         yield self.edit(p.some(n), self.weighted(step[:n], weights), strength*drive[:n], mask)
 
+# %% ../nbs/72_edit.ipynb #6a57ad1d
 def lasting(
     pivot:Pivot,    # of a still
 )->Iterator[Pivot]:
@@ -554,6 +559,7 @@ def _shared(self:Editor, pictures:Tensor, found:Found, steps:int, tuning:int):
     told = self.told_of(one, self.encoder(one.maps), steps)
     return told, self.tuning(Likeness(self.features, pictures), found, tuning)
 
+# %% ../nbs/72_edit.ipynb #c196c022
 @patch
 def pivots(self:Editor,
     pieces,             # of a film, `(t,3,S,S)` in [-1,1], taken as needed
@@ -691,9 +697,10 @@ def edit_film(self:Editor,
     order:Order,    # what is asked
 )->list:            # what was done, in words
     "Edit a film, some pictures at a time."
+    shape = video.film_size(source)
     if Path(out).suffix.lower() != '.mp4':
         raise SgsvgError(f'{out}: a film stays a film; give a name that ends in .mp4')
-    wishes, shape = self._wishes(order), video.film_size(source)
+    wishes = self._wishes(order)
     heard = _heard_with(source, order)
     if heard is not None and not isinstance(heard, tuple): audio.probe(heard)
     size = self.side(shape)

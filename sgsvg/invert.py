@@ -104,6 +104,7 @@ def posed(
     try: yield
     finally: layer.transform = before
 
+# %% ../nbs/71_invert.ipynb #284a863c
 def draw_placed(
     generator:nn.Module,    # see `model.Draws`
     ws:Tensor,              # codes `(n,num_ws,w_dim)`
