@@ -611,6 +611,21 @@ def optimised(self:Editor,
         opt.step()
     return step.detach()
 
+# %% ../nbs/72_edit.ipynb #983a7162
+@patch
+@torch.no_grad()
+def goal(self:Editor,
+    wish:Wish,  # of words, or of a sound
+)->Tensor:      # `(d,)` of length 1
+    "Where a wish lies in the CLIP space; of a sound, what is loud counts most. `SgsvgError` without a CLIP."
+    if wish.goal is not None: return wish.goal
+    m, seconds = self.model, min(wish.seconds or _LISTENED, _LISTENED)
+    if m.clipspace is None: raise SgsvgError('the model has no CLIP, so nothing can be optimised: use `direction`')
+    with as_file(wish.sound) as file:
+        each = [loud@m.clipspace.sound(windows.to(m.device)).cpu()
+                for windows,loud in audio.stream_windows(file, m.fps, m.mel, seconds, _CHUNK)]
+    return F.normalize(torch.stack(each).sum(0), dim=0).to(m.device)
+
 # %% ../nbs/72_edit.ipynb #e3881011
 class Order(NamedTuple):
     "What is asked of `edit_still` and `edit_film`, besides the files."
@@ -673,6 +688,7 @@ def edit_still(self:Editor,
     progress=iter,  # wraps the steps of the search, such as `tqdm`
 )->list:            # what was done, in words
     "Edit a picture."
+    if order.keep: raise SgsvgError(f'{source}: a picture has no sound that could be kept: leave --keep-sound out')
     wishes, film = self._wishes(order), Path(out).suffix.lower() == '.mp4'
     if film and wishes[0].sound is None:
         raise SgsvgError(f'{out}: words alone make no film; give a sound, or a name that ends in .png')

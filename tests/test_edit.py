@@ -116,6 +116,7 @@ REFUSED = dict(
     no_sound=(('--sound', 'nothing.wav'), 'nothing.wav'),
     ending=(('--sound', 'SOUND', '-o', 'o.bmp3'), 'ends in'),
     words_for_a_film=(('--text', 'rain', '-o', 'o.mp4'), ''),
+    sound_of_a_picture=(('--sound', 'SOUND', '--keep-sound', 'mix'), 'has no sound'),
     itself=(('--sound', 'SOUND', '-o', 'PHOTO'), 'itself'))
 
 @pytest.mark.parametrize('case', REFUSED)
