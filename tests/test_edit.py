@@ -178,6 +178,6 @@ def test_the_table_with_recordings_and_photographs(tmp_path):
                         cwd=str(tmp_path), progress_bar=False)
     table = json.loads((tmp_path/'out'/'editing.json').read_text())
     assert all(isinstance(table[k], float) for k in PARTS), table
-    assert (table['pictures'], table['pairs']) == (1, 8)
+    assert (table['pictures'], table['pairs']) == (1, 1)
     looked = tmp_path/'runs'/'evaluate_editing'/'samples'
     assert files(looked) == ['film0.png', 'photos.png', 'source0.png']
