@@ -25,8 +25,9 @@ from .ears import stream_heard
 # %% ../nbs/72_edit.ipynb #9b4fc371
 from .features import FeatureNet
 from .inversion import HeardInversion
-from .invert import (
-    Likeness, Manifold, ridge_map, invert, invert_film, learn_to_guess, manifold, rise_and_fall, tune, tuned)
+from sgsvg.invert import (
+    Found, Likeness, Manifold, ridge_map, draw_placed, invert, invert_film, learn_to_guess, manifold, posed, rise_and_fall,
+    tune, tuned)
 from .landscapes import CLASSES, LANDSCAPES
 from .media import opened, sound_track
 from .model import SoundVideo, as_file
@@ -105,10 +106,12 @@ class Pivot(NamedTuple):
     ws: Tensor                  # their codes, `(t,num_ws,w_dim)`
     difference: dict|None = None    # of the generator, see `invert.tune`
     told: Told|None = None      # one scene and label for all of them; None where the generator has no classes
+    pose: Tensor|None = None    # where a StyleGAN3 has placed them, `(t,3)`, see `invert.placed`
 
     def some(self, n:int)->'Pivot':
         "The first `n` pictures."
-        return self._replace(pictures=self.pictures[:n], ws=self.ws[:n])
+        pose = None if self.pose is None else self.pose[:n]
+        return self._replace(pictures=self.pictures[:n], ws=self.ws[:n], pose=pose)
 
 # %% ../nbs/72_edit.ipynb #0e37d1c7
 def find_told(
@@ -158,10 +161,12 @@ class Editor:
 @torch.no_grad()
 def draw(self:Editor,
     ws:Tensor,              # `(t,num_ws,w_dim)`
-    difference:dict|None=None,  # of the generator
+    like:Pivot|None=None,   # `t` pictures for which it is tuned and placed; None: it draws as ever
 )->Tensor:                  # `(t,3,H,W)` in [-1,1]
-    "What the generator draws of codes, tuned as it was for the picture."
-    with tuned(self.generator, difference or {}): return self.generator.synthesis(ws).float().clamp(-1, 1).cpu()
+    "What the generator draws of codes."
+    difference, pose = (like.difference or {}, like.pose) if like else ({}, None)
+    with tuned(self.generator, difference):
+        return draw_placed(self.generator, ws, pose).float().clamp(-1, 1).cpu()
 
 @patch
 def code(self:Editor, told:Told)->Tensor:   # `(n,num_ws,w_dim)`
@@ -201,6 +206,19 @@ def told_of(self:Editor,
 
 # %% ../nbs/72_edit.ipynb #4e91274b
 @patch
+def tuning(self:Editor,
+    likeness:Likeness,  # of pictures
+    found:Found,        # their codes and places
+    steps:int,          # of Adam; 0: no tuning
+    progress=iter,      # wraps the iteration over steps, such as `tqdm`
+)->dict|None:
+    "How the generator has to differ for pictures, where they are placed."
+    if not steps: return None
+    with posed(self.generator, found.pose):
+        return tune(self.generator, likeness, found.ws, steps, progress=progress)
+
+# %% ../nbs/72_edit.ipynb #e5cf558f
+@patch
 def pivot(self:Editor,
     picture:Tensor,         # `(3,S,S)` in [-1,1], of the generator's size or larger
     steps:int=200,          # of the search: half for what is told, half for the code
@@ -213,9 +231,8 @@ def pivot(self:Editor,
     told = self.told_of(likeness, guess, steps//2, progress)
     start = guess[:,None].expand(-1, self.generator.num_ws, -1) if told is None else self.code(told)
     left = steps if told is None else steps - steps//2
-    ws = invert(self.generator, likeness, self.encoder.manifold(), start, left, progress=progress).ws
-    difference = tune(self.generator, likeness, ws, tuning, progress=progress) if tuning else None
-    return Pivot(picture[None], ws, difference, told)
+    found = invert(self.generator, likeness, self.encoder.manifold(), start, left, progress=progress)
+    return Pivot(picture[None], found.ws, self.tuning(likeness, found, tuning, progress), told, found.pose)
 
 # %% ../nbs/72_edit.ipynb #e5acd361
 def _by_ear(model:SoundVideo, file, z:Tensor, fps:float, seconds:float|None, chunk:int):
@@ -329,6 +346,7 @@ class Wish(NamedTuple):
     said: str = ''                  # what was understood
     seconds: float|None = None      # at most this much of the sound
 
+# %% ../nbs/72_edit.ipynb #1ce22ebf
 @patch
 def sound(self:Editor,
     sound,                      # any file with sound, or `(wave, sr)`
@@ -369,6 +387,7 @@ def toward(self:Editor,
     for _ in range(looks): at = self.liked(at + self.scene_options(pivot), wish.goal)
     return at
 
+# %% ../nbs/72_edit.ipynb #db1ee075
 @patch
 def direction(self:Editor,
     pivot:Pivot,    # the picture, or frames of a film
@@ -432,8 +451,8 @@ def edit(self:Editor,
     "The edited pictures. `SgsvgError` for a strength that is no number."
     s = torch.as_tensor(strength, dtype=torch.float).expand(len(pivot.pictures))
     if not s.isfinite().all(): raise SgsvgError('the strength must be a number')
-    before = self.draw(pivot.ws, pivot.difference)
-    after = self.draw(pivot.ws + s.to(pivot.ws)[:,None,None]*direction, pivot.difference)
+    before = self.draw(pivot.ws, pivot)
+    after = self.draw(pivot.ws + s.to(pivot.ws)[:,None,None]*direction, pivot)
     out = carried(pivot.pictures, before, after)
     return out if mask is None else torch.lerp(pivot.pictures, out, mask.to(out))
 
@@ -463,6 +482,7 @@ def box_mask(
     mask[top:max(bottom, top+1),left:max(right, left+1)] = 1
     return mask
 
+# %% ../nbs/72_edit.ipynb #a0298653
 def picture_mask(
     path,               # a picture: white is edited, black is kept
     size:int,           # pixels on a side
@@ -522,31 +542,42 @@ def moving(self:Editor,
         n = min(len(p.pictures), len(drive))
         yield self.edit(p.some(n), self.weighted(step[:n], weights), strength*drive[:n], mask)
 
+# %% ../nbs/72_edit.ipynb #6a57ad1d
 def lasting(
     pivot:Pivot,    # of a still
 )->Iterator[Pivot]:
     "A still as a film without end."
     long = pivot.pictures.expand(_CHUNK, -1, -1, -1), pivot.ws.expand(_CHUNK, -1, -1)
-    yield from repeat(pivot._replace(pictures=long[0], ws=long[1]))
+    pose = None if pivot.pose is None else pivot.pose.expand(_CHUNK, -1)
+    yield from repeat(pivot._replace(pictures=long[0], ws=long[1], pose=pose))
 
 # %% ../nbs/72_edit.ipynb #ee9cc3b4
+@patch
+def _shared(self:Editor, pictures:Tensor, found:Found, steps:int, tuning:int):
+    "What all pictures of a film share, found in its first piece: what is told, and the tuning."
+    one = Likeness(self.features, pictures[:1])
+    told = self.told_of(one, self.encoder(one.maps), steps)
+    return told, self.tuning(Likeness(self.features, pictures), found, tuning)
+
+# %% ../nbs/72_edit.ipynb #c196c022
 @patch
 def pivots(self:Editor,
     pieces,             # of a film, `(t,3,S,S)` in [-1,1], taken as needed
     steps:int=100,      # of the search for the first piece
+    tuning:int=0,       # steps of tuning the generator to the first piece; all others share it
 )->Iterator[Pivot]:
     "Find the codes of a film, smooth over time, piece by piece; what is told is found in its first picture."
-    seen, told = [], None
+    seen, first = [], True
     def noted():
         for x in pieces:
             seen.append(x)
             yield self.small(x).to(self.model.device)
     for found in invert_film(self.generator, self.features, noted(), self.encoder, steps):
         whole = seen.pop(0)
-        if told is None:
-            likeness = Likeness(self.features, self.small(whole[:1]).to(self.model.device))
-            told = self.told_of(likeness, self.encoder(likeness.maps), steps)
-        yield Pivot(whole, found.ws, None, told)
+        if first:
+            told, difference = self._shared(self.small(whole).to(self.model.device), found, steps, tuning)
+            first = False
+        yield Pivot(whole, found.ws, difference, told, found.pose)
 
 # %% ../nbs/72_edit.ipynb #aca45508
 def sefa(
@@ -573,12 +604,27 @@ def optimised(self:Editor,
     step = torch.zeros_like(pivot.ws[0], requires_grad=True)
     opt = torch.optim.Adam([step], lr)
     for _ in progress(range(steps)):
-        seen = self.model.clipspace.image(self.generator.synthesis(pivot.ws[:1] + step))
+        seen = self.model.clipspace.image(draw_placed(self.generator, pivot.ws[:1] + step, pivot.some(1).pose))
         loss = 1 - (seen@goal).mean() + stay*(step/spread).square().mean()
         opt.zero_grad()
         loss.backward()
         opt.step()
     return step.detach()
+
+# %% ../nbs/72_edit.ipynb #983a7162
+@patch
+@torch.no_grad()
+def goal(self:Editor,
+    wish:Wish,  # of words, or of a sound
+)->Tensor:      # `(d,)` of length 1
+    "Where a wish lies in the CLIP space; of a sound, what is loud counts most. `SgsvgError` without a CLIP."
+    if wish.goal is not None: return wish.goal
+    m, seconds = self.model, min(wish.seconds or _LISTENED, _LISTENED)
+    if m.clipspace is None: raise SgsvgError('the model has no CLIP, so nothing can be optimised: use `direction`')
+    with as_file(wish.sound) as file:
+        each = [loud@m.clipspace.sound(windows.to(m.device)).cpu()
+                for windows,loud in audio.stream_windows(file, m.fps, m.mel, seconds, _CHUNK)]
+    return F.normalize(torch.stack(each).sum(0), dim=0).to(m.device)
 
 # %% ../nbs/72_edit.ipynb #e3881011
 class Order(NamedTuple):
@@ -642,6 +688,7 @@ def edit_still(self:Editor,
     progress=iter,  # wraps the steps of the search, such as `tqdm`
 )->list:            # what was done, in words
     "Edit a picture."
+    if order.keep: raise SgsvgError(f'{source}: a picture has no sound that could be kept: leave --keep-sound out')
     wishes, film = self._wishes(order), Path(out).suffix.lower() == '.mp4'
     if film and wishes[0].sound is None:
         raise SgsvgError(f'{out}: words alone make no film; give a sound, or a name that ends in .png')
@@ -666,16 +713,17 @@ def edit_film(self:Editor,
     order:Order,    # what is asked
 )->list:            # what was done, in words
     "Edit a film, some pictures at a time."
+    shape = video.film_size(source)
     if Path(out).suffix.lower() != '.mp4':
         raise SgsvgError(f'{out}: a film stays a film; give a name that ends in .mp4')
-    wishes, shape = self._wishes(order), video.film_size(source)
+    wishes = self._wishes(order)
     heard = _heard_with(source, order)
     if heard is not None and not isinstance(heard, tuple): audio.probe(heard)
     size = self.side(shape)
     mask = _mask_of(order.mask, size, shape)
     pictures = video.stream(source, self.model.fps, size, order.seconds)
     pieces = (torch.stack(piece) for piece in iter(lambda: list(islice(pictures, _CHUNK)), []))
-    found = self.pivots(pieces, order.steps)
+    found = self.pivots(pieces, order.steps, order.tuning)
     first = next(found)
     frames = self.moving(chain([first], found), self.leading(first, *wishes), order.strength, order.bands, mask)
     video.write(out, frames, self.model.fps, heard, order.seconds, size=None)

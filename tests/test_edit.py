@@ -1,11 +1,12 @@
 """`sgsvg edit`: what it refuses, and that it leaves nothing half-written."""
 from functools import partial
+import json
 import numpy as np
 import papermill as pm
 import pytest
 import torch
 from PIL import Image
-from repo import NBS
+from repo import NBS, ROOT
 from sgsvg import cli, core, edit, model, trajectory, stylegan2, inversion, video
 import test_bad_input
 from test_bad_input import files, refused
@@ -73,6 +74,37 @@ def test_a_still_becomes_a_film(tmp_path, small, photo, sound, sgsvg):
     assert again[0] == 0, again
     assert len(video.read(tmp_path/'p.mp4')[0]) == round(.5*video.read(tmp_path/'p.mp4')[1] + .01)
 
+def film(path):
+    "Eight frames of one picture."
+    x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))*2 - 1
+    video.write(path, x.expand(8, -1, -1, -1), 15)
+    return path
+
+def test_a_film_is_tuned_as_well(tmp_path, small, sound, sgsvg):
+    made = []
+    for tuning in (0, 8):
+        made.append(tmp_path/f'{tuning}.mp4')
+        got = sgsvg('edit', film(tmp_path/'film.mp4'), '--sound', sound, '--model', small, '-o', made[-1],
+                    '--tuning', tuning)
+        assert got[0] == 0, got
+    plain, tuned = (video.read(o)[0] for o in made)
+    assert (plain - tuned).abs().mean() > .01
+
+@pytest.mark.parametrize('name', ('nothing.png', 'text.png', 'folder.png'))
+def test_no_picture(name, tmp_path, small, sound, sgsvg):
+    (tmp_path/'text.png').write_text('no picture')
+    (tmp_path/'folder.png').mkdir()
+    before = files(tmp_path)
+    asked = sgsvg('edit', tmp_path/name, '--sound', sound, '--model', small, '-o', tmp_path/'o.png')
+    refused(asked, name)
+    assert files(tmp_path) == before
+
+@pytest.mark.parametrize('words, said', (('rain '*200, 'say it shorter'), (' ', 'the words are empty')))
+def test_words_that_cannot_be_read(words, said, tmp_path, photo, sgsvg):
+    before = files(tmp_path)
+    refused(sgsvg('edit', photo, '--text', words, '--model', 'paper', '-o', tmp_path/'o.png'), said)
+    assert files(tmp_path) == before
+
 REFUSED = dict(
     neither=((), 'give --sound'),
     words_without_clip=(('--text', 'rain'), 'no CLIP'),
@@ -84,6 +116,7 @@ REFUSED = dict(
     no_sound=(('--sound', 'nothing.wav'), 'nothing.wav'),
     ending=(('--sound', 'SOUND', '-o', 'o.bmp3'), 'ends in'),
     words_for_a_film=(('--text', 'rain', '-o', 'o.mp4'), ''),
+    sound_of_a_picture=(('--sound', 'SOUND', '--keep-sound', 'mix'), 'has no sound'),
     itself=(('--sound', 'SOUND', '-o', 'PHOTO'), 'itself'))
 
 @pytest.mark.parametrize('case', REFUSED)
@@ -133,3 +166,18 @@ def test_walkthroughs_run_tiny(name, tmp_path):
     pm.execute_notebook(nb, tmp_path/'out.ipynb', dict(tiny=True, model='paper'), kernel_name='python3',
                         cwd=str(tmp_path), progress_bar=False)
     assert files(tmp_path) == ['out.ipynb']
+
+DATA = ROOT.parent/'shared'/'data'
+PARTS = ('reached_world', 'reached_recordings', 'reached_words', 'kept_world', 'outside_error', 'tuned_over_long',
+         'distance_tuned_to_photo', 'reached_photo')
+
+@pytest.mark.skipif(not DATA.is_dir(), reason='no recordings and photographs here')
+def test_the_table_with_recordings_and_photographs(tmp_path):
+    given = dict(tiny=True, recordings=str(DATA/'sounds'), photos=str(DATA/'photos'), long_steps=2)
+    pm.execute_notebook(NBS/'experiments'/'evaluate_editing.ipynb', tmp_path/'out.ipynb', given, kernel_name='python3',
+                        cwd=str(tmp_path), progress_bar=False)
+    table = json.loads((tmp_path/'out'/'editing.json').read_text())
+    assert all(isinstance(table[k], float) for k in PARTS), table
+    assert (table['pictures'], table['pairs']) == (1, 1)
+    looked = tmp_path/'runs'/'evaluate_editing'/'samples'
+    assert files(looked) == ['film0.png', 'photos.png', 'source0.png']

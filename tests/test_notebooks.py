@@ -1,13 +1,17 @@
 """Every notebook of a room is a test of that room.
 Each runs in a process of its own, forked from one that has the imports."""
 import contextlib, multiprocessing, sys
+from pathlib import Path
 
 import pytest
 from nbdev.config import get_config
 
-from repo import NBS, NOTEBOOKS, ROOMS, ROOT
+from repo import NBS, NOTEBOOKS, ROOMS, ROOT, cells
 
-OTHERS = [p for p in NOTEBOOKS if p not in ROOMS and NBS/'experiments' not in p.parents]
+def skipped(nb): return any('skip_exec: true' in c['source'] for c in cells(nb, 'raw'))
+
+MORE = [p for p in NOTEBOOKS if p not in ROOMS and NBS/'experiments' not in p.parents]
+OTHERS, SKIPPED = ([p for p in MORE if skipped(p) == b] for b in (False, True))
 processes = multiprocessing.get_context('forkserver')
 HEAVY = 'torch torchvision torchaudio timm open_clip torchmetrics matplotlib.pyplot nbdev.test'.split()
 processes.set_forkserver_preload(HEAVY)
@@ -29,3 +33,9 @@ def test_notebook(nb, tmp_path):
     if not p.exitcode: return
     said = log.read_text() if log.exists() else ''
     pytest.fail(f'{nb.name} ended with {p.exitcode}\n{said}', pytrace=False)
+
+@pytest.mark.parametrize('nb', SKIPPED, ids=lambda p: p.stem)
+def test_what_is_skipped_here_runs_elsewhere(nb):
+    "A notebook that says `skip_exec` would pass above without a single cell, so another test has to run it."
+    others = (p.read_text() for p in Path(__file__).parent.glob('test_*.py') if p != Path(__file__))
+    assert any(nb.stem in text and 'execute_notebook' in text for text in others)
