@@ -25,9 +25,9 @@ from .ears import stream_heard
 # %% ../nbs/72_edit.ipynb #9b4fc371
 from .features import FeatureNet
 from .inversion import HeardInversion
-from sgsvg.invert import (
-    Found, Likeness, Manifold, ridge_map, draw_placed, invert, invert_film, learn_to_guess, manifold, posed, rise_and_fall,
-    tune, tuned)
+from .invert import (
+    Found, Likeness, Manifold, draw_placed, invert, invert_film, learn_to_guess, manifold, posed, ridge_map,
+    rise_and_fall, tune, tuned)
 from .landscapes import CLASSES, LANDSCAPES
 from .media import opened, sound_track
 from .model import SoundVideo, as_file
