@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from .core import SgsvgError
 from .audio import MelSpec, SMALL_MEL
-from .landscapes import CLASSES, FAST, N_SCENE, SLOW, caption
+from .landscapes import CLASSES, FAST, N_SCENE, SLOW, caption, N_CONDITION
 from .world import condition, render
 from .shards import Shards
 from .sources import FramePool, SoundPool, footage_sounds, stretches, training_sounds
@@ -298,7 +298,7 @@ def labels(
     n = len(source.classes)
     if not c_dim: return lambda b: None
     if c_dim == n: return lambda b: F.one_hot(b['cls'], n).float()
-    if c_dim == len(CLASSES) + 5:
+    if c_dim == N_CONDITION:
         check_has(source, ('truth',), f'a generator with labels of {c_dim} numbers')
         return lambda b: condition(b['cls'], b['truth']['e'][:,0], b['truth']['phase'][:,0])
     raise SgsvgError(f'the generator takes labels of {c_dim} numbers, and {source.name} has {n} classes: '

@@ -28,7 +28,7 @@ from .inversion import HeardInversion
 from .invert import (
     Found, Likeness, Manifold, draw_placed, invert, invert_film, learn_to_guess, manifold, posed, ridge_map,
     rise_and_fall, tune, tuned)
-from .landscapes import CLASSES, LANDSCAPES
+from .landscapes import CLASSES, LANDSCAPES, N_CONDITION
 from .media import opened, sound_track
 from .model import SoundVideo, as_file
 from .trajectory import scene_noise
@@ -41,7 +41,7 @@ class Told(NamedTuple):
     z: Tensor   # scenes `(n,z_dim)`
     c: Tensor   # labels `(n,c_dim)`
 
-def _of_the_world(generator:nn.Module)->bool: return generator.c_dim == len(CLASSES) + 5
+def _of_the_world(generator:nn.Module)->bool: return generator.c_dim == N_CONDITION
 
 def random_told(
     generator:nn.Module,    # see `model.Draws`

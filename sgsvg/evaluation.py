@@ -677,7 +677,7 @@ def _interval(line:Line, results:dict)->str:
 # %% ../nbs/85_evaluation.ipynb #9bd41b7f
 def _row(line:Line, results:dict, tried:dict)->str:
     "A line in Markdown."
-    value = results[line.key]
+    value = results.get(line.key)
     shown = '–' if value is None else f'{value:.{line.digits}f}'
     target = f'{line.target[0]} {line.target[1]:g}' if line.target else ''
     became, out = verdict(line, value), results.get(f'{line.key}_left_out')
