@@ -22,7 +22,7 @@ from .convolution import ResDown, group_norm
 WORLD = files('sgsvg')/'assets'/'clip_world.json'
 
 def _open_clip():
-    "The library, which takes seconds and 200 MiB: only whoever needs CLIP pays for it."
+    "The library, slow to import and large: only whoever needs CLIP pays for it."
     import open_clip
     return open_clip
 
