@@ -1,15 +1,20 @@
 "One direction of import, the files that must be there, and those that must not."
 import ast, re, sys
 from functools import cache
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, requires
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from repo import EXPERIMENTS, NOTEBOOKS, ROOMS, ROOT, WALKTHROUGHS, cells, rel, tracked
 
 NUMBER = {nb.stem[3:]: int(nb.stem[:2]) for nb in ROOMS}
 MODULES = sorted((ROOT/'sgsvg').glob('[!_]*.py'))
 DISTRIBUTIONS = cache(packages_distributions)
+
+def installed(name):
+    try: return distribution(name)
+    except PackageNotFoundError: return None
 
 def code(path):
     "The Python of a module or notebook; lines that only IPython understands are left out."
@@ -59,6 +64,12 @@ def test_imports_are_declared(path):
     nbs/index.ipynb nbs/_quarto.yml nbs/experiments nbs/walkthroughs
     sgsvg/__init__.py sgsvg/_modidx.py tests'''.split())
 def test_it_is_there(name): assert (ROOT/name).exists()
+
+def test_the_pins_take_any_python_3_11():
+    "A distribution's Python is often an early 3.11."
+    pins = dict(l.split('==') for l in (ROOT/'constraints.txt').read_text().split() if '==' in l)
+    needs = {n: d.metadata['Requires-Python'] for n in pins if (d := installed(n))}
+    assert [f'{n}: {v}' for n, v in needs.items() if v and not SpecifierSet(v).contains('3.11.0')] == []
 
 def test_ci_runs(): assert (ROOT/'.ci/run').stat().st_mode & 0o111
 
