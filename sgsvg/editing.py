@@ -364,8 +364,8 @@ def photograph(self:Study,
     ed = self.editor
     pivot = ed.pivot(x[0], steps, tuning)
     drawn = dict(told=ed.draw(ed.code(pivot.told)), code=ed.draw(pivot.ws), tuned=ed.draw(pivot.ws, pivot))
-    rain,thunder,fire = (CLASSES.index(k) for k in ('raining', 'thunder', 'fire crackling'))
-    asked = {rain: self.world_sound(0, rain), thunder: self.world_sound(0, thunder), fire: self.words(0, fire)}
+    ways = ('raining', self.world_sound), ('thunder', self.world_sound), ('fire crackling', self.words)
+    asked = {CLASSES.index(name): ask(0, CLASSES.index(name)) for name,ask in ways}
     after = [self.edited(pivot, o) for o in asked.values()]
     right = statistics.mean(self.seen(y, k)[0] for y,k in zip(after, asked))
     far = {f'distance_{k}_to_photo': self.distance(y, x) for k,y in drawn.items()}
