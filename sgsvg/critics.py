@@ -10,7 +10,7 @@ __all__ = ['ImageCritic', 'VIDEO_CRITICS', 'Mixer', 'Head', 'ProjectedCritic', '
 import math
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import nn, Tensor
 from torch.nn.utils.parametrizations import spectral_norm
 from .core import SgsvgError, keep_kwargs
 from .features import FeatureNet
@@ -30,9 +30,9 @@ class Mixer(nn.Module):
     """Frozen random cross-channel and cross-scale mixing of four maps (Sauer et al. 2021);
     map j comes out with `n_out[max(j-1,0)]` channels at its own size."""
     def __init__(self,
-        n_in,       # channels of each map, shallow to deep
-        n_out,      # channels after mixing them
-        seed:int=0, # of the mixing
+        n_in:list[int],     # channels of each map, shallow to deep
+        n_out:list[int],    # channels after mixing them
+        seed:int=0,         # of the mixing
     ):
         super().__init__()
         g = torch.Generator().manual_seed(seed)
@@ -40,7 +40,7 @@ class Mixer(nn.Module):
             self.register_buffer(f'channel{j}', _he(b, a, 1, g))
             self.register_buffer(f'scale{j}', _he(n_out[max(j-1,0)], b, 3, g))
 
-    def forward(self, maps):
+    def forward(self, maps:list[Tensor]):
         out, up = [None]*len(maps), 0
         for j in reversed(range(len(maps))):
             y = F.conv2d(maps[j], getattr(self, f'channel{j}')) + up
@@ -64,7 +64,7 @@ class Head(nn.Module):
         self.out = _sn(width, 1, 1)
         self.embed = Dense(c_dim, width) if c_dim else None
 
-    def forward(self, x, c=None):
+    def forward(self, x:Tensor, c:Tensor|None=None):
         for l in self.body: x = F.leaky_relu(l(x), .2)
         y = self.out(x)[:,0]
         if self.embed is not None:
@@ -83,11 +83,11 @@ class ProjectedCritic(nn.Module):
     "Projected GAN's discriminator: pictures `(B,3,H,W)` in [-1,1] and condition `(B,c_dim)` to logits `(B,)`."
     @keep_kwargs
     def __init__(self,
-        c_dim:int=0,                # length of the condition
-        width:int=64,               # channels inside a head
-        mixed=(32,64,96,128),       # channels after mixing, shallow to deep
-        seed:int=0,                 # of the frozen projections
-        features:FeatureNet=None,   # the frozen eye; None: a new one
+        c_dim:int=0,                        # length of the condition
+        width:int=64,                       # channels inside a head
+        mixed:list[int]=(32,64,96,128),     # channels after mixing, shallow to deep
+        seed:int=0,                         # of the frozen projections
+        features:FeatureNet|None=None,      # the frozen eye; None: a new one
     ):
         super().__init__()
         self.c_dim = c_dim
@@ -95,17 +95,17 @@ class ProjectedCritic(nn.Module):
         self.mixer = Mixer(self.features.channels, mixed, seed)
         self.heads = nn.ModuleList(Head(mixed[max(j-1,0)], width, 3-j, c_dim) for j in range(4))
 
-    def logits_from(self, maps, c=None):
+    def logits_from(self, maps:list[Tensor], c:Tensor|None=None):
         "Every head's every position, `(B, n)`, from feature maps instead of pictures."
         _check_condition(self, c)
         heads = zip(self.heads, self.mixer(maps))
         return torch.cat([head(m, c) for head,m in heads], 1)
 
-    def logits(self, x, c=None):
+    def logits(self, x:Tensor, c:Tensor|None=None):
         "Every head's every position, `(B, n)`."
         return self.logits_from(self.features.maps(x), c)
 
-    def forward(self, x, c=None): return self.logits(x, c).mean(1)
+    def forward(self, x:Tensor, c:Tensor|None=None): return self.logits(x, c).mean(1)
 
     def trainable(self):
         "The parameters that learn: heads only."
@@ -119,7 +119,7 @@ class TimeConv(nn.Module):
         self.slow, self.gain = slow, GAIN/math.sqrt(3*n)
         self.weight, self.bias = nn.Parameter(torch.randn(n,n,3,1)), nn.Parameter(torch.zeros(n))
 
-    def forward(self, x):
+    def forward(self, x:Tensor):
         stride = 2 if self.slow else 1, 1
         y = F.conv2d(x, self.weight*self.gain, self.bias*GAIN, stride, (1,0))
         return F.leaky_relu(y, .2)
@@ -132,7 +132,7 @@ class MotionBlock(nn.Module):
         super().__init__()
         self.space, self.time = Conv(n_in, n_out, 3, down=True), TimeConv(n_out, slow)
 
-    def forward(self, x):
+    def forward(self, x:Tensor):
         b, t = x.shape[:2]
         x = self.space(x.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         h, w = x.shape[2:]
@@ -161,7 +161,7 @@ class VideoCritic(nn.Module):
         self.out = Dense(last, 1)
         self.embed = Dense(c_dim, last) if c_dim else None
 
-    def forward(self, x, c=None):
+    def forward(self, x:Tensor, c:Tensor|None=None):
         _check_condition(self, c)
         change = F.pad(x[:,1:]-x[:,:-1], (0,0,0,0,0,0,1,0))
         x = torch.cat((x, 2*change), 2)
@@ -200,9 +200,9 @@ def _covered(x, r):
 
 # %% ../nbs/55_critics.ipynb #123dc8a4
 def augment(
-    x:torch.Tensor,     # pictures `(B,3,H,W)` in [-1,1]
-    generator=None,     # a CPU `torch.Generator`; None: torch's own
-)->torch.Tensor:        # the same shape; what is too bright for [-1,1] is left so
+    x:torch.Tensor,                         # pictures `(B,3,H,W)` in [-1,1]
+    generator:torch.Generator|None=None,    # a CPU `torch.Generator`; None: torch's own
+)->torch.Tensor:                            # the same shape; what is too bright for [-1,1] is left so
     "Other colours, another place, a part covered: each picture in its own way, with gradients (Zhao et al. 2020)."
     dice = lambda *shape: torch.rand(*shape, generator=generator)
     x = _coloured(x, dice(3, len(x), 1, 1, 1).to(x.device))
@@ -224,12 +224,12 @@ class FramewiseCritic(nn.Module):
         blocks = [_halving(a, b, i==0) for i,(a,b) in enumerate(zip(widths, widths[1:]))]
         self.main = nn.Sequential(*sum(blocks, []), nn.Conv3d(widths[-1], widths[-1], 1))
 
-    def logits(self, x, c=None):
+    def logits(self, x:Tensor, c:Tensor|None=None):
         "Every entry of the last map, `(B, n)`; the released program takes the least-squares loss of each."
         if c is not None: raise SgsvgError('FramewiseCritic takes no condition: released, it knows no class')
         return self.main(x.transpose(1,2)).float().flatten(1)
 
-    def forward(self, x, c=None): return self.logits(x, c).mean(1)
+    def forward(self, x:Tensor, c:Tensor|None=None): return self.logits(x, c).mean(1)
 
 # %% ../nbs/55_critics.ipynb #ad75ef14
 VIDEO_CRITICS = dict(clip=VideoCritic, frames=FramewiseCritic)  # the two settings of `variants.Variant.video_critic`

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .audio import MelSpec, SMALL_MEL, first_pass, mel_bands, mel_columns, n_frames, resample, stream
-from .core import SgsvgError, amp_dtype, keep_kwargs
+from .core import PathLike, SgsvgError, amp_dtype, keep_kwargs
 from .landscapes import CLASSES
 from .unpickle import read_pickle, real
 
@@ -88,7 +88,7 @@ def _folded(t:dict, block:int, k:int)->tuple[Tensor, Tensor]:
     return t[f'{p}conv{k}.weight']*s[:,None,None,None], t[f'{p}bn{k}.bias'] - s*t[f'{p}bn{k}.running_mean']
 
 def read_trunk(
-    path,           # the `checkpoint.pth` of Ma and Lerch
+    path:PathLike,  # the `checkpoint.pth` of Ma and Lerch
 )->EarTrunk:        # with their weights, float32, in eval mode
     "Their network in our words. Nothing in the file is run; `SgsvgError` for another file."
     found = read_pickle(path)
@@ -240,7 +240,7 @@ class Listener:
         self.cells, self.cell = torch.zeros(0, ear.kwargs['channels'][-1]), 0
         self.t, self.top = 0, torch.tensor(float(top))
 
-    def place(self, t):
+    def place(self, t:Tensor):
         "Where video frames `t` fall, counted in cells from the first."
         return ((t+.5)/self.fps*EAR_MEL.sr/EAR_MEL.hop - (CELL-1)/2)/CELL
 
@@ -334,11 +334,11 @@ def _rows(parts:Iterable[Tensor], n:int, chunk:int)->Iterator[Tensor]:
         have = have[size:] if len(have) > size else have[-1:][:0]
 
 def stream_heard(
-    ear:Ear,                    # says the class
-    path,                       # any file with sound
-    fps:float,                  # video frames per second
-    seconds:float|None=None,    # no more than this from the start
-    chunk:int=64,               # video frames at a time
+    ear:Ear,                        # says the class
+    path:PathLike,                  # any file with sound
+    fps:float,                      # video frames per second
+    seconds:float|None=None,        # no more than this from the start
+    chunk:int=64,                   # video frames at a time
 )->Iterator[tuple[Tensor,Tensor]]:  # probabilities `(t,10)`, loudness `(t,)` in [0,1]
     "What is heard in a file, in memory that does not depend on its length; any `chunk` gives the same."
     loud = first_pass(path, fps, SMALL_MEL, seconds)[0]

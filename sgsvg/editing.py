@@ -7,6 +7,8 @@ __all__ = ['OTHER_WORDS', 'EDIT_LINES', 'EDIT_COSTS', 'Study', 'psnr', 'edit_res
 
 # %% ../nbs/86_editing.ipynb #731a49ca
 import statistics, time
+from collections.abc import Iterable
+from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import torch
 from fastcore.basics import patch
@@ -243,10 +245,10 @@ def optimised(self:Study,
 # %% ../nbs/86_editing.ipynb #0e605068
 @patch
 def curve(self:Study,
-    i:int,          # number of the picture
-    cls:int,        # to which it is edited, by a sound of the world
-    lengths,        # steps of the searches
-)->list[dict]:      # for each length: distance to the picture, of the edit to the true one, the target's probability
+    i:int,                  # number of the picture
+    cls:int,                # to which it is edited, by a sound of the world
+    lengths:Iterable[int],  # steps of the searches
+)->list[dict]:  # for each length: distance to the picture, of the edit to the true one, the target's probability
     "Reconstruction and edit after searches of several lengths (Tov et al. 2021)."
     asked,scene = self.world_sound(i, cls),self.scene(i)
     x,true = self.painted(scene, i % len(CLASSES)),self.painted(scene, cls)
@@ -340,9 +342,9 @@ def _all_targets(self:Study, i:int, pivot:Pivot, n:int)->tuple[list, list]:
 # %% ../nbs/86_editing.ipynb #c88a324e
 @patch
 def of(self:Study,
-    i:int,              # number of the picture
-    p,                  # `steps`, `tuning`, `long_steps`, `baseline_steps`, `targets`
-)->tuple[dict, Tensor]: # numbers; rows of pictures
+    i:int,                  # number of the picture
+    p:SimpleNamespace,      # `steps`, `tuning`, `long_steps`, `baseline_steps`, `targets`
+)->tuple[dict, Tensor]:     # numbers; rows of pictures
     "What is measured of each picture."
     x,began = self.painted(self.scene(i), i % len(CLASSES)),time.time()
     pivot = self.editor.pivot(x[0], p.steps)

@@ -178,7 +178,7 @@ def _bangs(n, sr, g, rate, tau, points):
 # %% ../nbs/21_foley.ipynb #a000d310
 SYNTHESISERS = {}  # key of a class -> its synthesiser
 
-def synthesiser(key):
+def synthesiser(key:str):
     "Decorator: the function makes the sound of the class of this key."
     def keep(f):
         SYNTHESISERS[key] = f

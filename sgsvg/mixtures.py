@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from .recordings import Recordings
+from .core import Progress
 from .audio import mel_columns, resample
 from .ears import EAR_MEL, HEARD, PIECE, Ear, hear, squash, unit_sum
 from .foley import bystander, intensity, lines_through, log_uniform, sound, uniform
@@ -43,12 +45,12 @@ _T, _FPS = 105, 15      # frames of a sound of the world that windows are cut fr
 
 # %% ../nbs/67_mixtures.ipynb #7e1fd730
 def gather(
-    recordings,         # `recordings.Recordings` at 44.1 kHz, those to learn from
-    origin_of:dict,     # recording -> the collection that it comes from
-    n_world:int,        # sounds of the world
-    n_others:int,       # sounds of no class
-    seed:int,           # of both
-    progress=iter,      # wraps what takes long
+    recordings:Recordings,      # `recordings.Recordings` at 44.1 kHz, those to learn from
+    origin_of:dict,             # recording -> the collection that it comes from
+    n_world:int,                # sounds of the world
+    n_others:int,               # sounds of no class
+    seed:int,                   # of both
+    progress:Progress=iter,     # wraps what takes long
 )->Material:
     "Mel power of everything, once."
     recorded, world = [{} for _ in CLASSES], [[] for _ in CLASSES]
@@ -137,12 +139,12 @@ _SPANS = 32, 18, 10     # cells: 6, 3.4 and 1.9 s
 
 @torch.no_grad()
 def window_features(
-    ear:Ear,        # whose trunk looks
-    of:Material,    # what is cut
-    n:int,          # windows
-    seed:int,       # of all that is random
-    progress=iter,  # wraps what takes long
-)->tuple[Tensor,Tensor]:    # `(n,3,channels)` in half precision, and labels `(n,len(HEARD))`
+    ear:Ear,                    # whose trunk looks
+    of:Material,                # what is cut
+    n:int,                      # windows
+    seed:int,                   # of all that is random
+    progress:Progress=iter,     # wraps what takes long
+)->tuple[Tensor,Tensor]:        # `(n,3,channels)` in half precision, and labels `(n,len(HEARD))`
     "The largest activations of 6, 3.4 and 1.9 s of each window."
     features, labels = [], []
     for i in progress(range(0, n, 16)):
@@ -164,11 +166,11 @@ def short_clip(
     return sound(cls, intensity(cls, 60, 15, seed+i), 15, seed+i, sr=EAR_MEL.sr), cls
 
 def clip_features(
-    ear:Ear,        # that listens
-    n:int,          # clips
-    seed:int,       # of the run
-    progress=iter,  # wraps what takes long
-)->tuple[Tensor,Tensor]:    # `(4 n,channels)` in half precision, and classes `(4 n,)`
+    ear:Ear,                    # that listens
+    n:int,                      # clips
+    seed:int,                   # of the run
+    progress:Progress=iter,     # wraps what takes long
+)->tuple[Tensor,Tensor]:        # `(4 n,channels)` in half precision, and classes `(4 n,)`
     "What is read at four moments of short clips of the world."
     features, classes = [], []
     for i in progress(range(n)):
