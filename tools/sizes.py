@@ -142,9 +142,8 @@ def untyped(tree):
     for name,node in public_functions(tree):
         last = name.split('.')[-1]
         if last.startswith('_') and last != '__init__': continue
-        args = parameters(node)[is_method(node):]
-        bare = [a for a in args if a.annotation is None and a.arg not in ('self', 'cls')]
-        for a in bare: yield f'{name}.{a.arg}'
+        for a in parameters(node):
+            if a.annotation is None: yield f'{name}.{a.arg}'
 
 
 def undocumented(source, tree):
