@@ -189,8 +189,7 @@ def _read_part(path, strict:bool):
 def _check_out(files:list, out:Path):
     "`SgsvgError` unless `out` can be written beside `files`."
     if out.suffix != '.safetensors': raise SgsvgError(f'{out}: give a name that ends in .safetensors')
-    if any(Path(f).exists() and out.exists() and out.samefile(f) for f in files):
-        raise SgsvgError(f'{out} is one of the files to read: give another name')
+    for f in files: core.not_over(out, f)
 
 # %% ../nbs/57_authors.ipynb #d88e5d8e
 def _read_parts(files:list, strict:bool)->tuple[dict, dict]:

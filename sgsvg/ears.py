@@ -84,8 +84,9 @@ class EarTrunk(nn.Module):
 def _folded(t:dict, block:int, k:int)->tuple[Tensor, Tensor]:
     "Weight and bias of convolution `k` (1, 2) of a block (1 to 4), with its normalisation."
     p = f'embedding_net.conv_block{block}.'
-    s = t[f'{p}bn{k}.weight']/(t[f'{p}bn{k}.running_var'] + 1e-5).sqrt()
-    return t[f'{p}conv{k}.weight']*s[:,None,None,None], t[f'{p}bn{k}.bias'] - s*t[f'{p}bn{k}.running_mean']
+    norm = {n: t[f'{p}bn{k}.{n}'] for n in ('weight', 'bias', 'running_mean', 'running_var')}
+    s = norm['weight']/(norm['running_var'] + 1e-5).sqrt()
+    return t[f'{p}conv{k}.weight']*s[:,None,None,None], norm['bias'] - s*norm['running_mean']
 
 def read_trunk(
     path:PathLike,  # the `checkpoint.pth` of Ma and Lerch
@@ -100,8 +101,8 @@ def read_trunk(
         t = real(wanted, Path(path).stat().st_size)
         folded = {(b,k): _folded(t, b, k) for b in (1,2,3,4) for k in (1,2)}
         net = EarTrunk([len(folded[b,2][1]) for b in (1,2,3,4)])
-        state = {f'blocks.{b-1}.{2*k-2}.{n}': v for (b,k),wb in folded.items() for n,v in zip(('weight','bias'), wb)}
-        net.load_state_dict(state)
+        for (b,k),(weight,bias) in folded.items():
+            net.blocks[b-1][2*k-2].load_state_dict(dict(weight=weight, bias=bias))
     except (KeyError, RuntimeError, AttributeError, IndexError, TypeError): raise SgsvgError(other) from None
     return net.eval()
 

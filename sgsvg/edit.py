@@ -21,7 +21,6 @@ from .audio import Sound
 from . import audio, video
 from .clipspace import ClipSpace
 from .core import PathLike, Progress, SgsvgError
-from .ears import stream_heard
 
 # %% ../nbs/72_edit.ipynb #9b4fc371
 from .features import FeatureNet
@@ -235,21 +234,6 @@ def pivot(self:Editor,
     found = invert(self.generator, likeness, self.encoder.manifold(), start, left, progress=progress)
     return Pivot(picture[None], found.ws, self.tuning(likeness, found, tuning, progress), told, found.pose)
 
-# %% ../nbs/72_edit.ipynb #e5acd361
-def _by_ear(model:SoundVideo, file, z:Tensor, fps:float, seconds:float|None, chunk:int):
-    "Codes and loudness as an ear says."
-    state = None
-    for probs,loud in stream_heard(model.ear, file, fps, seconds, chunk):
-        path, state = model.walk_heard(probs, loud, z, fps, state)
-        yield path[0].clone(), loud
-
-def _by_windows(model:SoundVideo, file, noise:Tensor, fps:float, seconds:float|None, chunk:int):
-    "Codes and loudness as the windows say."
-    state, middle = None, model.trajectory.first_code_only
-    for windows,loud in audio.stream_windows(file, fps, model.mel, seconds, chunk, middle=middle):
-        path, state = model.walk(windows[None], noise, fps, state)
-        yield path[0].clone(), loud
-
 # %% ../nbs/72_edit.ipynb #5c28376d
 @patch
 def heard(self:Editor,
@@ -263,12 +247,13 @@ def heard(self:Editor,
     fps = m.rate(seconds)
     with as_file(sound) as file:
         if isinstance(m.inversion, HeardInversion):
-            yield from _by_ear(m, file, told.z, fps, seconds, chunk)
+            for path,loud in m.stream_walk_heard(file, told.z, fps, seconds, chunk): yield path[0].clone(), loud
             return
         noise = scene_noise(self.generator, pivot.ws.new_zeros(1, self.generator.z_dim) if told is None else told.z)
         held = told is not None and m.noise_kind == 'scene'
         away = 0. if held else pivot.ws.mean(0) - m.generator.mapping.w_avg
-        for codes,loud in _by_windows(m, file, noise*held, fps, seconds, chunk): yield codes + away, loud
+        walk = m.stream_walk(file, lambda T: noise*held, fps, seconds, chunk)
+        for path,loud in walk: yield path[0] + away, loud
 
 # %% ../nbs/72_edit.ipynb #687f6b75
 _LISTENED = 60.   # seconds of a sound that count for a single picture

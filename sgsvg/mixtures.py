@@ -118,8 +118,12 @@ def microphone(
     "How a microphone colours what it hears."
     bumps, hz = _curve(g, 4, 7), _centres()
     dB = uniform(g, -9, 9)*torch.linspace(-1, 1, len(hz)) + bumps
-    if uniform(g, 0, 1) < .35: dB = dB - 12*uniform(g, 1, 4)*(hz/log_uniform(g, 2500, 18000)).log2().clamp(min=0)
-    if uniform(g, 0, 1) < .25: dB = dB - 12*uniform(g, .5, 2)*(log_uniform(g, 50, 400)/hz).log2().clamp(min=0)
+    if uniform(g, 0, 1) < .35:
+        slope = 12*uniform(g, 1, 4)     # dB an octave
+        dB = dB - slope*(hz/log_uniform(g, 2500, 18000)).log2().clamp(min=0)
+    if uniform(g, 0, 1) < .25:
+        slope = 12*uniform(g, .5, 2)
+        dB = dB - slope*(log_uniform(g, 50, 400)/hz).log2().clamp(min=0)
     return dB
 
 def window(
@@ -131,7 +135,8 @@ def window(
     x = x*10**(microphone(g)/10)[:,None]
     if uniform(g, 0, 1) < .35:
         hiss = 10**(_curve(g, 8, 4)/10)[:,None]
-        x = x + x.max()*1e-4*10**uniform(g, -2, .3)*hiss/hiss.mean()*torch.empty(x.shape).exponential_(generator=g)
+        level = x.max()*1e-4*10**uniform(g, -2, .3)
+        x = x + level*hiss/hiss.mean()*torch.empty(x.shape).exponential_(generator=g)
     return x/x.max()*10**uniform(g, 2.6, 5.5), label
 
 # %% ../nbs/67_mixtures.ipynb #3ec2e0bc

@@ -487,22 +487,35 @@ def rate(self:SoundVideo,
 
 # %% ../nbs/70_model.ipynb #b87e9e11
 @patch
-def _by_windows(self:SoundVideo, file, fps:float, seconds:float|None, seed:int, chunk:int)->Iterator:
-    "The path of a file as its windows say."
-    noise, state = self.noise(seed), None
-    middle = self.trajectory.first_code_only
+def stream_walk(self:SoundVideo,
+    file:PathLike,              # any file with sound
+    noise:Callable,             # how many frames -> what is added to their codes, see `walk`
+    fps:float,                  # frames a second
+    seconds:float|None=None,    # at most this much of the sound
+    chunk:int=64,               # frames a piece
+)->Iterator:                    # pieces of path `(1,t,num_ws,w_dim)`, each with its loudness `(t,)`
+    "`walk` through a file of any length."
+    state, middle = None, self.trajectory.first_code_only
     for windows, loud in audio.stream_windows(file, fps, self.mel, seconds, chunk, middle=middle):
         path, state = self.walk(windows[None], noise(len(windows)), fps, state)
         yield path, loud
 
+# %% ../nbs/70_model.ipynb #62392354
 @patch
-def _by_ear(self:SoundVideo, file, fps:float, seconds:float|None, seed:int, chunk:int)->Iterator:
-    "The path of a file as the ear says."
-    z, state = self.draw_scene(seed), None
+def stream_walk_heard(self:SoundVideo,
+    file:PathLike,              # any file with sound
+    z:Tensor,                   # the scene, `(1,z_dim)`
+    fps:float,                  # frames a second
+    seconds:float|None=None,    # at most this much of the sound
+    chunk:int=64,               # frames a piece
+)->Iterator:                    # pieces of path `(1,t,num_ws,w_dim)`, each with its loudness `(t,)`
+    "`walk_heard` through a file of any length."
+    state = None
     for probs, loud in stream_heard(self.ear, file, fps, seconds, chunk):
         path, state = self.walk_heard(probs, loud, z, fps, state)
         yield path, loud
 
+# %% ../nbs/70_model.ipynb #289fdcbf
 @patch
 def paths(self:SoundVideo,
     sound:Sound,                # any file with sound, or `(wave, sr)` with `wave` `(channels,samples)`
@@ -514,8 +527,9 @@ def paths(self:SoundVideo,
     "Walk through W+ as `sound` says."
     fps, seed = self.rate(seconds, fps), whole('seed', seed)
     seconds = None if seconds is None else float(seconds)
-    way = self._by_ear if isinstance(self.inversion, HeardInversion) else self._by_windows
-    with as_file(sound) as file: yield from way(file, fps, seconds, seed, chunk)
+    hears = isinstance(self.inversion, HeardInversion)
+    walk, scene = (self.stream_walk_heard, self.draw_scene) if hears else (self.stream_walk, self.noise)
+    with as_file(sound) as file: yield from walk(file, scene(seed), fps, seconds, chunk)
 
 # %% ../nbs/70_model.ipynb #2f73cf85
 @patch

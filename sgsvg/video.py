@@ -86,7 +86,8 @@ def _picture(pixels, i, rate, size='native'):
     "One `(H, W, 3)` uint8 image as the `i`-th frame of a stream"
     h, w = pixels.shape[:2]
     H, W = shown_size(h, w, size)
-    if (H, W) == (h+h % 2, w+w % 2): pixels = np.pad(pixels, ((0, H-h), (0, W-w), (0, 0)), mode='edge')
+    odd = (H, W) == (h+h % 2, w+w % 2)
+    if odd: pixels = np.pad(pixels, ((0, H-h), (0, W-w), (0, 0)), mode='edge')
     frame = scaled(pixels, H, W, 'yuv420p')
     frame.pts, frame.time_base = i, 1/rate
     return frame
