@@ -462,8 +462,8 @@ _STEP = 8192   # samples that are resampled at a time
 
 class _Resampler:
     "FFmpeg's, for pieces of one rate. Planes only for few channels: PyAV looks for the end of their list."
-    def __init__(self, rate, to, channels):
-        self.rate = rate
+    def __init__(self, rate, to, channels, step=_STEP):
+        self.rate, self.step = rate, step
         self.kind = {1: 'mono', 2: 'stereo'}.get(channels, f'{channels} channels')
         self.form = 'fltp' if channels <= 2 else 'flt'
         self.held, self.waiting = [], 0   # pieces, samples in them
@@ -500,7 +500,7 @@ def _frame(self:_Resampler):
 def push(self:_Resampler, x:Tensor):
     self.held.append(x)
     self.waiting += x.shape[1]
-    if self.waiting >= _STEP: yield from self._through(self._frame())
+    if self.waiting >= self.step: yield from self._through(self._frame())
 
 @patch
 def end(self:_Resampler):
@@ -515,8 +515,10 @@ class Even:
     def __init__(self,
         rate:int,       # wanted, Hz
         channels:int,   # wanted
+        step:int=_STEP, # samples that are resampled at a time; few for a live sound
     ):
-        self.rate, self.channels = rate, channels
+        self.rate, self.step = rate, step
+        self.channels = channels
         self.fold = Fold(channels)
         self.change = None   # the `_Resampler` at work
 
@@ -528,7 +530,7 @@ class Even:
         if rate == self.rate:
             yield x
             return
-        self.change = self.change or _Resampler(rate, self.rate, self.channels)
+        self.change = self.change or _Resampler(rate, self.rate, self.channels, self.step)
         yield from self.change.push(x)
 
     def end(self):
