@@ -32,13 +32,18 @@ tensorboard>=2.18
 jupyterlab>=4,<5
 ipywidgets>=8,<9
 papermill>=2.6,<3
+joblib>=1.4,<2
+pyyaml>=6
 nbdev==2.4.14
 execnb<0.2
 fastcore<2
 ghapi<2
 '''.split()
 
-tests = '''
+# A group a line below is what `pip install 'sgsvg[NAME]'` adds.
+slurm = ['submitit>=1.5.3,<2']
+
+tests = slurm + '''
 pytest>=8.4
 pytest-timeout>=2.3
 pytest-xdist>=3.6
@@ -70,7 +75,7 @@ setup(
     package_data={'sgsvg': ['assets/*']},
     python_requires='>=3.11,<3.13',
     install_requires=required,
-    extras_require={'test': tests, 'dev': dev},
+    extras_require=dict(slurm=slurm, test=tests, dev=dev),
     entry_points={'console_scripts': ['sgsvg=sgsvg.cli:main'], 'nbdev': ['sgsvg=sgsvg._modidx:d']},
     zip_safe=False,
 )

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Unheard', 'say', 'complain', 'warned', 'Parser', 'generate', 'edit', 'import_', 'info', 'data_build', 'data_check',
-           'data_show', 'train', 'parser', 'Stopped', 'heed', 'main']
+           'data_show', 'train', 'sweep_', 'parser', 'Stopped', 'heed', 'main']
 
 # %% ../nbs/92_cli.ipynb #70442dfa
 import argparse, errno, json, math, os, signal, sys, threading, warnings
@@ -517,13 +517,65 @@ def train(args:argparse.Namespace):
         if space.get('finished') is False: break   # asked to end: the checkpoint is written
     say(space['run'].path/('model.safetensors' if space['finished'] else 'state'))
 
+# %% ../nbs/92_cli.ipynb #ca870413
+def _count(text):
+    "A whole number, 1 or more, for argparse."
+    return _whole(text) or _refuse('a whole number from 1 up', text)
+
+def _option(text):
+    "`key=value`, for argparse; a whole number as such."
+    key, value = text.partition('=')[::2]
+    if not (key.isidentifier() and value): _refuse('like timeout_min=60', text)
+    return key, int(value) if value.isdecimal() else value
+
+# %% ../nbs/92_cli.ipynb #8d22b2fe
+def _sweep_command(sub):
+    "The options of `sgsvg sweep`."
+    p = sub.add_parser('sweep', allow_abbrev=False, help='run a notebook many times', description=
+        'Run a notebook with many settings and seeds. GRID: a YAML file with the keys notebook, set, grid, zip, list '
+        'and seeds. OUT: a folder for the runs, results.csv and summary.ipynb. Called again, it does what is missing.')
+    p.add_argument('grid', metavar='GRID.yaml', help='what varies; examples/ablation.yaml is one')
+    p.add_argument('out', metavar='OUT', help='folder of the sweep, best below the folder of all runs: runs/NAME')
+    where = p.add_mutually_exclusive_group()
+    where.add_argument('--jobs', type=_count, default=1, metavar='N', help='runs at a time, here (default: 1)')
+    where.add_argument('--slurm', type=_option, nargs='*', metavar='KEY=VALUE', help=
+        "send the runs to Slurm, with submitit's options: timeout_min=600 gpus_per_node=1 slurm_partition=NAME ...")
+    p.add_argument('--dry-run', action='store_true', help='only say how many runs there are, and how long they take')
+    return p, sweep_
+
+# %% ../nbs/92_cli.ipynb #0be80032
+def _foresee(plan, jobs):
+    "What a sweep has still to do, in two lines."
+    from sgsvg.sweep import estimate, status
+    states = Counter(status(job['folder'])['state'] for job in plan.jobs)
+    say(f'{len(plan.jobs)} runs:', ', '.join(f'{n} {state}' for state, n in states.items()))
+    left = estimate(plan, jobs)
+    if left is None: say('no run is finished yet, so that nothing can be said about the time')
+    else: say(f'about {left/3600:.1f} hours' if left > 7200 else f'about {left/60:.1f} minutes', f'with {jobs} at once')
+
+def sweep_(args):
+    "`sgsvg sweep`"
+    from sgsvg import sweep
+    from sgsvg.core import SgsvgError
+    plan = sweep.plan(args.grid, args.out, here=args.slurm is None)
+    if args.dry_run: return _foresee(plan, args.jobs)
+    queue = None if args.slurm is None else sweep.slurm(Path(args.out)/'slurm', dict(args.slurm))
+    rows = sweep.sweep(args.grid, args.out, args.jobs, queue)
+    say(Path(args.out)/'results.csv')
+    states = Counter(row['state'] for row in rows)
+    if states['finished']: say(sweep.summarise(args.out))
+    if states['stopped']: say(f'{states["stopped"]} runs stopped before their end; call again, and they go on')
+    if n := states['failed'] + states['missing']:
+        why = next((row['error'] for row in rows if row['error']), 'no word from them')
+        raise SgsvgError(f'{n} of {len(rows)} runs failed ({why}): called again, they are tried once more')
+
 # %% ../nbs/92_cli.ipynb #c89789cd
 def parser():
     "All commands and their options."
     p = Parser(prog='sgsvg', description='Video from sound.', allow_abbrev=False)
     p.add_argument('--version', action='version', version=f'sgsvg {__version__}')
     sub = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    kinds = _generate_command, _edit_command, _train_command, _import_command, _info_command
+    kinds = _generate_command, _edit_command, _train_command, _sweep_command, _import_command, _info_command
     commands = [command(sub) for command in kinds]
     for own, run in commands + _data_commands(sub):
         own.add_argument('--debug', action='store_true', help='show the whole traceback of an error')
