@@ -9,7 +9,7 @@ __all__ = ['Unheard', 'say', 'complain', 'warned', 'Parser', 'generate', 'edit',
 # %% ../nbs/92_cli.ipynb #70442dfa
 import argparse, errno, json, math, os, signal, sys, threading, warnings
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TextIO
 from . import __version__
@@ -501,21 +501,42 @@ def _train_command(sub):
     return p, train
 
 # %% ../nbs/92_cli.ipynb #564ce625
-def train(args:argparse.Namespace):
-    "`sgsvg train`"
+def _notebook(stage):
+    "The notebook of a stage; `SgsvgError` where there is none."
     from difflib import get_close_matches
     from sgsvg.core import SgsvgError
-    from sgsvg.runs import play
     stages = _stages()
-    if args.stage not in stages:
-        near = ''.join(f' (did you mean {n}?)' for n in get_close_matches(args.stage, stages, 1))
-        there = ', '.join(stages) or 'not here: install sgsvg from a checkout (pip install -e), which has the notebooks'
-        raise SgsvgError(f'unknown stage {args.stage}{near}: the stages are {there}')
+    if stage in stages: return stages[stage]
+    near = ''.join(f' (did you mean {n}?)' for n in get_close_matches(stage, stages, 1))
+    there = ', '.join(stages) or 'not here: install sgsvg from a checkout (pip install -e), which has the notebooks'
+    raise SgsvgError(f'unknown stage {stage}{near}: the stages are {there}')
+
+@contextmanager
+def _followers_mute():
+    "Of several processes that a launcher has started the first alone is heard."
+    if os.environ.get('RANK', '0') == '0': return (yield)
+    os.environ['TQDM_DISABLE'] = '1'
+    with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
+
+def _trained(notebook, given):
+    "Run a notebook that trains, the processes in turn; its names, in the first of them."
+    from sgsvg.processes import join, leading, one_voice, place
+    from sgsvg.runs import play
+    join()
+    with one_voice(), leading() as ours:
+        for space in play(notebook, given) if ours else ():
+            if space.get('finished') is False: break   # asked to end: the checkpoint is written
+            if 'finished' in space and place()[0]: break
+    return space if ours and not place()[0] else None
+
+def train(args:argparse.Namespace):
+    "`sgsvg train`"
     os.environ.setdefault('MPLBACKEND', 'agg')   # what notebooks draw is not shown
     given = args.given | (dict(source=','.join(args.source)) if args.source else {})
-    for space in play(stages[args.stage], given):
-        if space.get('finished') is False: break   # asked to end: the checkpoint is written
-    say(space['run'].path/('model.safetensors' if space['finished'] else 'state'))
+    with _followers_mute(): space = _trained(_notebook(args.stage), given)
+    if space: say(space['run'].path/('model.safetensors' if space['finished'] else 'state'))
 
 # %% ../nbs/92_cli.ipynb #ca870413
 def _count(text):

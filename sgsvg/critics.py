@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 from torch.nn.utils.parametrizations import spectral_norm
 from .core import SgsvgError, keep_kwargs
+from .processes import drawn
 from .features import FeatureNet
 from .convolution import GAIN
 from .stylegan2 import Conv, Dense, Discriminator, normalize_2nd_moment
@@ -204,9 +205,9 @@ def augment(
     generator:torch.Generator|None=None,    # a CPU `torch.Generator`; None: torch's own
 )->torch.Tensor:                            # the same shape; what is too bright for [-1,1] is left so
     "Other colours, another place, a part covered: each picture in its own way, with gradients (Zhao et al. 2020)."
-    dice = lambda *shape: torch.rand(*shape, generator=generator)
-    x = _coloured(x, dice(3, len(x), 1, 1, 1).to(x.device))
-    return _covered(_moved(x, dice(2, len(x))), dice(2, len(x), 1))
+    dice = lambda k, *more: drawn(lambda n: torch.rand(k, n, *more, generator=generator), len(x), 1)
+    x = _coloured(x, dice(3, 1, 1, 1).to(x.device))
+    return _covered(_moved(x, dice(2)), dice(2, 1))
 
 # %% ../nbs/55_critics.ipynb #85ba8382
 def _halving(n_in:int, n_out:int, first:bool)->list:

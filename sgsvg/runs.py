@@ -23,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
 import torch
+import torch.distributed as dist
 from fastcore.basics import patch
 from torch import Tensor, nn
 from .core import EMBEDDED, PathLike, SgsvgError, atomic_path, model_file, pick_device, save_model, write_json
@@ -281,7 +282,8 @@ class Run:
         self.config = dict(id=id, params=_plain(config), device=device, threads=torch.get_num_threads(),
                            versions=_versions(), commit=_commit(), started=time.strftime('%Y-%m-%dT%H:%M:%S%z'))
         if self._config.exists(): self._take_up()
-        write_json(self._config, self.config)
+        several = dist.is_available() and dist.is_initialized()
+        if not several or dist.get_rank() == 0: write_json(self._config, self.config)
 
 # %% ../nbs/01_runs.ipynb #9ced42e6
 @patch

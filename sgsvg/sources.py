@@ -62,9 +62,13 @@ class FramePool:
 
     def __len__(self): return len(self.cls)
 
-    def batch(self, n:int, generator:torch.Generator)->dict:
+    def batch(self,
+        n:int,                      # frames
+        generator:torch.Generator,  # of the choice
+        only=slice(None),           # rows that are wanted: the others are drawn, not read
+    )->dict:
         "`n` random frames: `frames` in [-1,1], `z`, `cls`, `e`, `phase` and the condition `c`."
-        i = torch.randint(len(self), (n,), generator=generator)
+        i = torch.randint(len(self), (n,), generator=generator)[only]
         out = {k: getattr(self, k)[i] for k in ('z', 'cls', 'e', 'phase')}
         frames = self.images[i].float()/127.5 - 1
         return dict(out, frames=frames, c=condition(out['cls'], out['e'], out['phase']))

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core import SgsvgError, keep_kwargs
+from .processes import drawn, together
 from .convolution import GAIN, bias_act, conv, conv_down, conv_up
 from .filters import up_image
 
@@ -250,7 +251,7 @@ class StyledConv(nn.Module):
     def noise(self, x:Tensor, mode:str):
         if mode=='none' or not self.use_noise: return None
         if mode=='const': n = self.noise_const[None,None]
-        else: n = torch.randn(len(x), 1, self.res, self.res, device=x.device)
+        else: n = drawn(lambda k: torch.randn(k, 1, self.res, self.res, device=x.device), len(x))
         return n*self.noise_strength
     def forward(self, x:Tensor, w:Tensor, noise_mode:str='const'):
         noise = self.noise(x, noise_mode)
@@ -424,7 +425,7 @@ class CriticEnd(nn.Module):
         self.fc = Dense(n*16, n, act=True)
         self.out = Dense(n, cmap_dim or 1)
     def forward(self, x:Tensor, cmap:Tensor|None=None):
-        x = self.conv(minibatch_std(x, self.group))
+        x = self.conv(together(lambda x: minibatch_std(x, self.group), x))
         x = self.out(self.fc(x.flatten(1)))
         return x[:,0] if cmap is None else (x*cmap).sum(1)/math.sqrt(self.cmap_dim)
 

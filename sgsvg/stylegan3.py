@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
 from .core import SgsvgError, keep_kwargs
+from .processes import average
 from .convolution import GAIN, conv
 from .stylegan2 import Dense, Mapping, check_call, energy
 
@@ -447,7 +448,7 @@ class Layer(nn.Module):
         lo = (total+up)//2
         return FilteredAct(n, up, fu, down, fd, (lo,total-lo), clamp=self.clamp)
     def forward(self, x:Tensor, w:Tensor, update_emas:bool=False):
-        if update_emas: self.magnitude_ema.lerp_(x.detach().float().square().mean(), 1-self.beta)
+        if update_emas: self.magnitude_ema.lerp_(average(x.detach().float().square().mean()), 1-self.beta)
         if self.torgb: x = x.float()
         half = torch.is_autocast_enabled(x.device.type) and not self.torgb
         with torch.autocast(x.device.type, enabled=half):
