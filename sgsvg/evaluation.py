@@ -8,7 +8,7 @@ __all__ = ['APART', 'MIN_STD', 'FIGURES', 'NOT_MEASURED', 'LINES', 'BANDS', 'FAC
            'reference', 'Reading', 'watch_films', 'tables', 'reference_features', 'with_interval', 'class_table',
            'class_results', 'follow', 'shuffled_sync', 'syncs', 'sync_results', 'look_results', 'detail_results',
            'start_results', 'figures', 'origin_results', 'memory_results', 'realtime_factor', 'measured', 'storm',
-           'paces', 'speed_results', 'write_table', 'write_results', 'card_facts', 'Line', 'verdict', 'results_table',
+           'paces', 'speed_results', 'write_figures', 'write_results', 'card_facts', 'Line', 'verdict', 'results_table',
            'band_shares', 'band_results', 'show_confusion', 'show_sync', 'show_films']
 
 # %% ../nbs/85_evaluation.ipynb #5172fb08
@@ -562,7 +562,7 @@ def _tidy(value):
     return round(value, 4) if isinstance(value, float) else value
 
 # %% ../nbs/85_evaluation.ipynb #58773da7
-def write_table(
+def write_figures(
     out,            # the `.json` to write
     results:dict,   # name -> a number, a list of numbers, or None
     facts:dict,     # what they were measured with
@@ -582,8 +582,8 @@ def write_results(
     results:dict,   # of the functions above
     facts:dict,     # what they were measured with
 )->dict:            # what was written
-    "`write_table`, and the run's own line."
-    table = write_table(out, results, facts)
+    "`write_figures`, and the run's own line."
+    table = write_figures(out, results, facts)
     run.rewind(-1)
     run.log(0, **table)
     return table

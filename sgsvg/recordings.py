@@ -238,7 +238,7 @@ def windows(self:Recordings,
 
 # %% ../nbs/34_recordings.ipynb #a6c3df06
 @patch
-def draw(self:Recordings,
+def pick(self:Recordings,
     seconds:float,                          # of the window; a recording that is shorter is padded with silence
     generator:torch.Generator|None=None,    # of the drawing
     colour:float=2.,                        # the largest `tilt`, dB

@@ -149,7 +149,7 @@ def add_recordings(self:SoundPool,
 ):
     "Add random pieces of recordings, every class equally likely."
     g = torch.Generator().manual_seed(seed)
-    for _ in range(n if len(recordings) else 0): self.add(*recordings.draw(self.seconds, g))
+    for _ in range(n if len(recordings) else 0): self.add(*recordings.pick(self.seconds, g))
 
 # %% ../nbs/60_sources.ipynb #393c858e
 @patch
