@@ -483,8 +483,9 @@ def data_show(args):
 # %% ../nbs/92_cli.ipynb #4457883c
 def _stages():
     "The notebooks that train, by the name of their stage; none where the package came without them."
-    folder = Path(__file__).parent.parent/'nbs'/'experiments' if '__file__' in globals() else Path('experiments')
-    return {p.stem.removeprefix('train_'): p for p in sorted(folder.glob('train_*.ipynb'))}
+    here = Path(__file__).parent if '__file__' in globals() else Path('../sgsvg')
+    folders = here/'experiments', here.parent/'nbs'/'experiments'   # of a wheel, of a checkout
+    return {p.stem.removeprefix('train_'): p for folder in folders for p in sorted(folder.glob('train_*.ipynb'))}
 
 def _train_command(sub):
     "The options of `sgsvg train`."
@@ -508,7 +509,7 @@ def train(args):
     stages = _stages()
     if args.stage not in stages:
         near = ''.join(f' (did you mean {n}?)' for n in get_close_matches(args.stage, stages, 1))
-        there = ', '.join(stages) or 'not here: install sgsvg from a checkout (pip install -e), which has the notebooks'
+        there = ', '.join(stages)
         raise SgsvgError(f'unknown stage {args.stage}{near}: the stages are {there}')
     os.environ.setdefault('MPLBACKEND', 'agg')   # what notebooks draw is not shown
     given = args.given | (dict(source=','.join(args.source)) if args.source else {})
