@@ -7,12 +7,13 @@ __all__ = ['BODY', 'HEADS', 'AUTHORS', 'authors_part', 'authors_model', 'import_
 
 # %% ../nbs/57_authors.ipynb #c0623d26
 import dataclasses, re
+from collections.abc import Callable
 from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from torch import nn
 from . import core
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 from .audio import RELEASED_MEL
 from .unpickle import plain_file, real, safe_text
 from .pretrained import GENERATORS, contents, dotted, is_model, places, read_stylegan, tensors_at
@@ -188,8 +189,7 @@ def _read_part(path, strict:bool):
 def _check_out(files:list, out:Path):
     "`SgsvgError` unless `out` can be written beside `files`."
     if out.suffix != '.safetensors': raise SgsvgError(f'{out}: give a name that ends in .safetensors')
-    if any(Path(f).exists() and out.exists() and out.samefile(f) for f in files):
-        raise SgsvgError(f'{out} is one of the files to read: give another name')
+    for f in files: core.not_over(out, f)
 
 # %% ../nbs/57_authors.ipynb #d88e5d8e
 def _read_parts(files:list, strict:bool)->tuple[dict, dict]:
@@ -219,12 +219,12 @@ def _model_of(parts:dict, files:list, clip:str)->tuple[dict, dict]:
 
 # %% ../nbs/57_authors.ipynb #6b89a781
 def import_weights(
-    files:list,                # one StyleGAN; or one StyleGAN3 and the authors' four files, in any order
-    out,                       # the `.safetensors` file to write, whole or not at all
-    clip:str='ViT-B-32',       # the CLIP that the authors trained with, kept as a name
-    strict:bool=True,          # see `read_stylegan`
-    check=None,                # called with the tensors and the JSON before anything is written
-)->dict:                       # file name -> rows
+    files:list,                 # one StyleGAN; or one StyleGAN3 and the authors' four files, in any order
+    out:PathLike,               # the `.safetensors` file to write, whole or not at all
+    clip:str='ViT-B-32',        # the CLIP that the authors trained with, kept as a name
+    strict:bool=True,           # see `read_stylegan`
+    check:Callable|None=None,   # called with the tensors and the JSON before anything is written
+)->dict:                        # file name -> rows
     "Write other people's weights as a model file."
     out = Path(out)
     _check_out(files, out)

@@ -45,8 +45,9 @@ class BatchSource:
 
     def __len__(self): return len(self.sounds)
 
-    def shown(self, i:Tensor, t:Tensor, want:tuple, generator:torch.Generator)->dict:
-        "Of `frames`, `caption` and `truth` those that are in `want`: clips `i` `(n,)` at frames `t` `(n,T)`."
+    def shown(self, i:Tensor, t:Tensor, want:tuple, generator:torch.Generator, only=slice(None))->dict:
+        """Of `frames`, `caption` and `truth` those that are in `want`: clips `i` `(n,)` at frames `t` `(n,T)`.
+        What is random is drawn for all of them; what is painted or read is that of the rows `only`."""
         raise NotImplementedError
 
 # %% ../nbs/66_batches.ipynb #85a46f72
@@ -73,6 +74,7 @@ def batch(self:BatchSource,
     T:int,                      # frames of each
     generator:torch.Generator,  # of all that is drawn
     want:tuple=None,            # keys of the batch; None: all that there are
+    only=slice(None),           # rows that are wanted, as `processes.share` gives them
 )->dict:
     "Random stretches of clips, with their pictures."
     want = self.has if want is None else want
@@ -81,25 +83,28 @@ def batch(self:BatchSource,
     s = self.sounds
     i = s.pick(n, generator)
     t = torch.randint(s.T - T + 1, (n, 1), generator=generator) + torch.arange(T)
-    b = dict(cls=s.cls[i], e=s.e[i[:,None], t])
+    b = self.shown(i, t, want, generator, only)
+    i, t = i[only], t[only]
+    b |= dict(cls=s.cls[i], e=s.e[i[:,None], t])
     if 'windows' in want: b['windows'] = s.windows(i[:,None], t)
-    b |= self.shown(i, t, want, generator)
     return {k: b[k] for k in want}
 
 # %% ../nbs/66_batches.ipynb #d554278b
 class WorldSource(BatchSource):
     "Sounds of the world or recordings, painted by the world: it alone has the truth."
-    def shown(self, i, t, want, generator):
+    def shown(self, i, t, want, generator, only=slice(None)):
         n, T = t.shape
         cls, e = self.sounds.cls[i], self.sounds.e[i[:,None], t]
         z = torch.randn(n, N_SCENE, generator=generator)
         begin = torch.rand(n, 1, 2, generator=generator)
         phase = (begin + torch.arange(T)[:,None]/self.fps/torch.tensor([FAST, SLOW])).frac()
-        out = dict(truth=dict(z=z, phase=phase, e=e)) if 'truth' in want else {}
+        words = [caption(*o, generator) for o in zip(cls, e.mean(1), z)] if 'caption' in want else []
+        out = dict(caption=rows(words, only)) if words else {}
+        z, cls, e, phase = (o[only] for o in (z, cls, e, phase))
+        if 'truth' in want: out['truth'] = dict(z=z, phase=phase, e=e)
         if 'frames' in want:
             each = z.repeat_interleave(T, 0), cls.repeat_interleave(T), e.flatten(), phase.flatten(0, 1)
-            out['frames'] = render(*each, self.size).unflatten(0, (n, T))
-        if 'caption' in want: out['caption'] = [caption(*o, generator) for o in zip(cls, e.mean(1), z)]
+            out['frames'] = render(*each, self.size).unflatten(0, e.shape)
         return out
 
 # %% ../nbs/66_batches.ipynb #0e084382
@@ -113,7 +118,7 @@ class Stills(BatchSource):
 
     def __len__(self): return len(self.pool)
 
-    def batch(self, n, T, generator, want=None):
+    def batch(self, n, T, generator, want=None, only=slice(None)):
         want = self.has if want is None else want
         check_has(self, want, 'a batch')
         if T != 1: raise SgsvgError(f'{self.name} has single frames, and stretches of {T} are asked for: choose T=1')
@@ -121,7 +126,7 @@ class Stills(BatchSource):
         out = dict(frames=b['frames'][:,None], e=b['e'][:,None], cls=b['cls'])
         out['truth'] = dict(z=b['z'], phase=b['phase'][:,None], e=out['e'])
         if 'caption' in want: out['caption'] = [caption(*o, generator) for o in zip(b['cls'], b['e'], b['z'])]
-        return {k: out[k] for k in want}
+        return rows({k: out[k] for k in want}, only)
 
 # %% ../nbs/66_batches.ipynb #a3eeb0bb
 class ShardSource(BatchSource):
@@ -151,7 +156,8 @@ class ShardSource(BatchSource):
 
     def __len__(self): return len(self.places)
 
-    def shown(self, i, t, want, generator):
+    def shown(self, i, t, want, generator, only=slice(None)):
+        i, t = i[only], t[only]
         out, places = {}, [self.places[k] for k in i.tolist()]
         if 'frames' in want:
             at = [(k, first + a, t.shape[1]) for (k, first), a in zip(places, t[:,0].tolist())]
@@ -222,15 +228,19 @@ class Mix(BatchSource):
         name = ' with '.join(s.name for s in sources)
         super().__init__(_one_pool([s.sounds for s in sources], weights), first.size, first.classes, name)
 
-    def shown(self, i, t, want, generator):
+    def shown(self, i, t, want, generator, only=slice(None)):
         of = torch.bucketize(i, self.ends, right=True)
+        wanted = torch.zeros(len(i), dtype=torch.bool)
+        wanted[only] = True
         order, parts = [], []
         for m, s in enumerate(self.members):
             mine = (of == m).nonzero()[:,0]
+            some = wanted[mine].nonzero()[:,0]
             if not len(mine): continue
-            order.append(mine)
-            first = self.ends[m] - len(s)
-            parts.append(s.shown(i[mine] - first, t[mine], want, generator))
+            first, keys = self.ends[m] - len(s), want if len(some) else ('caption',)   # which draws its numbers, too
+            shown = s.shown(i[mine] - first, t[mine], keys, generator, some)
+            if len(some): parts.append(shown)
+            order.append(mine[some])
         return rows(_together(parts), torch.cat(order).argsort())
 
 # %% ../nbs/66_batches.ipynb #7a233a00

@@ -8,6 +8,7 @@ __all__ = ['lerp', 'smooth', 'gauss', 'screen', 'noise', 'golden', 'spread', 'cy
 
 # %% ../nbs/22_brushes.ipynb #c75f478b
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
@@ -16,22 +17,22 @@ from .landscapes import SCENE
 
 # %% ../nbs/22_brushes.ipynb #da19e6bb
 def lerp(
-    a, b,   # tensors or numbers
-    t,      # share of `b`
+    a:Tensor|float, b:Tensor|float,     # tensors or numbers
+    t:Tensor|float,                     # share of `b`
 ):
     "From `a` at 0 to `b` at 1, in a straight line."
     return a + (b-a)*t
 
 def smooth(
-    lo, hi,    # borders; `lo` may exceed `hi`
-    x:Tensor,  # any shape
-)->Tensor:     # as `x`, in [0,1]
+    lo:Tensor|float, hi:Tensor|float,   # borders; `lo` may exceed `hi`
+    x:Tensor,                           # any shape
+)->Tensor:                              # as `x`, in [0,1]
     "0 below `lo`, 1 above `hi`, a smooth step between."
     t = ((x-lo)/(hi-lo)).clamp(0,1)
     return t*t*(3-2*t)
 
 # %% ../nbs/22_brushes.ipynb #bb7c632a
-def gauss(x):
+def gauss(x:Tensor):
     "1 at 0, near 0 beyond 2: a Gaussian."
     return torch.exp(-x**2)
 
@@ -93,15 +94,15 @@ def golden(
     return x.frac().float().view(1,n,1)
 
 def spread(
-    v,         # the view
-    n:int,     # how many
-    k:int=0,   # which set
-)->Tensor:     # `(1,n,1)` in [0,1)
+    v:SimpleNamespace,  # the view
+    n:int,              # how many
+    k:int=0,            # which set
+)->Tensor:              # `(1,n,1)` in [0,1)
     "`golden` on the view's device."
     return golden(n,k).to(v.x.device)
 
 # %% ../nbs/22_brushes.ipynb #40693b2b
-def cyc(t):
+def cyc(t:Tensor|float):
     "A sine of `t` turns."
     return torch.sin(2*math.pi*t)
 
@@ -126,12 +127,12 @@ def sines(
 
 # %% ../nbs/22_brushes.ipynb #43e72e87
 def dots(
-    v,          # the view
-    x, y,       # centres, `(B,N,1)`
-    r,          # radius, `(B,N,1)` or number
-    a=1.,       # strength, the same
-    squash=1.,  # height over width
-)->Tensor:      # `(B,1,H,W)`
+    v:SimpleNamespace,      # the view
+    x:Tensor, y:Tensor,     # centres, `(B,N,1)`
+    r:Tensor|float,         # radius, `(B,N,1)` or number
+    a:Tensor|float=1.,      # strength, the same
+    squash:float=1.,        # height over width
+)->Tensor:                  # `(B,1,H,W)`
     "A sum of round Gaussian dots: separable, so one matrix product draws them all."
     r = torch.as_tensor(r, device=v.x.device).clamp(min=.6*v.px)
     gx = gauss((v.x[:,0] - x)/r)
@@ -156,19 +157,19 @@ def _rgb(h):
     return [(h>>s & 255)/255 for s in (16,8,0)]
 
 def rgb(
-    h:int,   # colour as on the web, `0xrrggbb`
-    v,       # the view
-)->Tensor:   # `(1,3,1,1)` in [0,1]
+    h:int,              # colour as on the web, `0xrrggbb`
+    v:SimpleNamespace,  # the view
+)->Tensor:              # `(1,3,1,1)` in [0,1]
     "A colour on the view's device."
     return torch.tensor(_rgb(h), device=v.x.device).view(1,3,1,1)
 
 # %% ../nbs/22_brushes.ipynb #246de216
 def blend(
-    v,        # the view
-    a:int,    # colour at 0, `0xrrggbb`
-    b:int,    # colour at 1
-    t,        # share of `b`
-)->Tensor:    # `(B,3,1,1)`, or as `t`
+    v:SimpleNamespace,  # the view
+    a:int,              # colour at 0, `0xrrggbb`
+    b:int,              # colour at 1
+    t:Tensor|float,     # share of `b`
+)->Tensor:              # `(B,3,1,1)`, or as `t`
     "A colour between two."
     return lerp(rgb(a,v), rgb(b,v), t)
 
@@ -193,10 +194,10 @@ def _column(t):
 
 # %% ../nbs/22_brushes.ipynb #e8d42dbd
 def view(
-    u:Tensor,      # `(B,16)` scene, in (0,1)
-    e:Tensor,      # `(B,)` intensity in [0,1]
-    phase:Tensor,  # `(B,2)` fast and slow phase in turns
-    size,          # `(H,W)` or one number, pixels
+    u:Tensor,           # `(B,16)` scene, in (0,1)
+    e:Tensor,           # `(B,)` intensity in [0,1]
+    phase:Tensor,       # `(B,2)` fast and slow phase in turns
+    size:int|tuple,     # `(H,W)` or one number, pixels
 ):
     "What every painter needs: coordinates, scene, intensity, phases and colours, to broadcast over `(B,3,H,W)`."
     H, W = (size,size) if isinstance(size,int) else size
@@ -214,21 +215,21 @@ def view(
     return v
 
 # %% ../nbs/22_brushes.ipynb #fcd59354
-def flat(t):
+def flat(t:Tensor|float):
     "`(B,1,1,1)` to `(B,1,1)`, for `dots`."
     return t.view(-1,1,1)
 
 def relight(
-    v,                # the view; its palette changes
-    colour,           # old colour `(B,3,1,1)` -> new one
-    lights=_LIGHTS,   # which of them
+    v:SimpleNamespace,      # the view; its palette changes
+    colour:Callable,        # old colour `(B,3,1,1)` -> new one
+    lights:tuple=_LIGHTS,   # which of them
 ):
     "Change the colours that the scene is lit with."
     for n in lights: setattr(v.pal, n, colour(getattr(v.pal, n)))
 
 def dim(
-    v,        # the view; its palette changes
-    k:float,  # factor
+    v:SimpleNamespace,  # the view; its palette changes
+    k:float,            # factor
 ):
     "Darken sky, haze and ground; the light itself stays."
     relight(v, lambda c: c*k, ('zenith', 'horizon', 'haze', 'ambient'))
@@ -237,9 +238,9 @@ def dim(
 _FIRE = (0x000000, 0x40100a, 0xb02a0a, 0xf87a12, 0xffd048, 0xfff8d8)
 
 def ramp(
-    v,         # the view
-    t:Tensor,  # heat, `(B,1,H,W)`
-)->Tensor:     # `(B,3,H,W)`
+    v:SimpleNamespace,  # the view
+    t:Tensor,           # heat, `(B,1,H,W)`
+)->Tensor:              # `(B,3,H,W)`
     "The colours of fire, from black over red to white, for `t` in [0,1]."
     t = t.clamp(0,1)*(len(_FIRE)-1)
     near = [(1-(t-i).abs()).clamp(min=0) for i in range(len(_FIRE))]
@@ -247,11 +248,11 @@ def ramp(
 
 # %% ../nbs/22_brushes.ipynb #d2496cd5
 def capsule(
-    v,       # the view
-    x0, y0,  # one end, numbers or `(B,1,1,1)`
-    x1, y1,  # the other
-    r,       # half its thickness
-)->Tensor:   # `(B,1,H,W)`, negative inside
+    v:SimpleNamespace,                  # the view
+    x0:Tensor|float, y0:Tensor|float,   # one end, numbers or `(B,1,1,1)`
+    x1:Tensor|float, y1:Tensor|float,   # the other
+    r:Tensor|float,                     # half its thickness
+)->Tensor:                              # `(B,1,H,W)`, negative inside
     "Signed distance to a thick segment."
     dx, dy = x1-x0, y1-y0
     px, py = v.x-x0, v.y-y0

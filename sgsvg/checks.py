@@ -10,12 +10,13 @@ __all__ = ['REASONS', 'SMALL', 'SAME_PICTURE', 'SAME_SOUND', 'SLACK', 'Defect', 
 # %% ../nbs/30_checks.ipynb #34b2724b
 import gc, itertools, math, os, re, signal
 from multiprocessing import connection, get_context
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 import av, numpy as np, torch
 from fastcore.basics import patch
 from . import media
 from .audio import Even, Timeline, audible
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 from .media import PIXELS, MediaError, begins, decode, held, packets, picture_track, sound_track, steady
 from .video import SOON, Clock, StrangeColours, Fit, angle, deinterlaced, lasts, on_screen, orientation, rate_of
 
@@ -155,7 +156,7 @@ def _first_pictures(c, v, a, walks):
     return frame, times
 
 # %% ../nbs/30_checks.ipynb #17094dd4
-def file_facts(path)->dict:
+def file_facts(path:PathLike)->dict:
     """What a video file says of itself: lengths in seconds, codecs, size, rate, and what must be put right.
     It is opened once. `Defect` for what cannot be read."""
     with _opened(path) as c:
@@ -172,12 +173,12 @@ def file_facts(path)->dict:
 SMALL = 32   # side of the grey pictures that are checked
 
 def motion(
-    small,    # `(T,32,32)` grey levels, 0 to 255
-)->float:     # grey levels
+    small:np.ndarray,   # `(T,32,32)` grey levels, 0 to 255
+)->float:               # grey levels
     "How much the liveliest 1% of the places change over the clip (standard deviation). A still has under 1."
     return float(np.percentile(small.std(0), 99))
 
-def shades(small)->float:
+def shades(small:np.ndarray)->float:
     "How much the grey levels differ within the richest picture (standard deviation). One colour has under 1."
     return float(small.std((1, 2)).max())
 
@@ -211,9 +212,9 @@ def _anew(small, t, k):
     return max((_alike(a, b) for a in before for b in after), default=1.) < .4
 
 def cuts(
-    small,   # `(T,32,32)` grey levels
-    fps,     # pictures a second
-)->list:     # indices of the first pictures of new scenes
+    small:np.ndarray,   # `(T,32,32)` grey levels
+    fps:float,          # pictures a second
+)->list:                # indices of the first pictures of new scenes
     "Where a new scene begins: a sudden change, and no stretch of .2 s before it is like one after it."
     change = np.abs(np.diff(small, axis=0)).mean((1, 2))
     k = max(1, round(.2*fps))   # pictures in .2 s
@@ -250,9 +251,9 @@ def _edges(level, black):
     return (a, b) if wide and alike and sharp else (0, 0)
 
 def bars(
-    rows, cols,   # the brightest of each row and column over a clip, `(h,)` and `(w,)`
-    black=26,     # grey level, 16 is black in most films
-):                # `(x, y, width, height)` of what is not black bars, None if there are none
+    rows:np.ndarray, cols:np.ndarray,   # the brightest of each row and column over a clip, `(h,)` and `(w,)`
+    black:float=26,                     # grey level, 16 is black in most films
+):                                      # `(x, y, width, height)` of what is not black bars, None if there are none
     "The crop box inside black bars."
     top, bottom = _edges(rows, black)
     left, right = _edges(cols, black)
@@ -271,8 +272,8 @@ def _signs(x):
     return np.packbits(np.stack([x > 0, counts])).tobytes()
 
 def picture_hash(
-    small,   # `(T,32,32)` grey levels
-)->bytes:    # 80
+    small:np.ndarray,   # `(T,32,32)` grey levels
+)->bytes:               # 80
     "Five pictures of a clip, 64 signs each (low cosine frequencies around their median), and which of them count."
     at = (np.arange(5)+.5)/5*len(small)
     five = small[at.astype(int)]
@@ -311,8 +312,8 @@ def _silent(power, sr):
     return np.mean([np.sqrt(b.mean()) < 1e-3 for b in tenths])
 
 def sound_stats(
-    wave,   # `(samples, channels)` int16
-    sr,     # Hz
+    wave:np.ndarray,    # `(samples, channels)` int16
+    sr:int,             # Hz
 )->dict:
     """`level` (RMS) and `peak` in dB of full scale; shares (0 to 1) of the time that is `silent` and of the samples
     that are `clipped`: at full scale, or standing still at the clip's own peak."""
@@ -335,9 +336,9 @@ def _powers(x, n):
 
 # %% ../nbs/30_checks.ipynb #b340c501
 def sound_hash(
-    wave,   # `(samples, channels)` int16
-    sr,     # Hz
-)->bytes:   # 64, or empty for less than .2 s
+    wave:np.ndarray,    # `(samples, channels)` int16
+    sr:int,             # Hz
+)->bytes:               # 64, or empty for less than .2 s
     """256 signs, for 16 steps in time and 16 in frequency: did the difference of neighbouring bands rise?
     And which of them count."""
     n = 1 << max(8, math.ceil(math.log2(sr/20)))
@@ -354,7 +355,7 @@ def sound_hash(
 SLACK = .1    # seconds that picture or sound may lack at either end of a clip: held, or silent
 
 # %% ../nbs/30_checks.ipynb #e48a61f6
-def luma(f)->np.ndarray:
+def luma(f:av.VideoFrame)->np.ndarray:
     "The brightness of a `yuv420p` frame, `(h,w)` uint8."
     p = f.planes[0]
     return np.frombuffer(p, 'uint8').reshape(-1, p.line_size)[:f.height,:f.width]
@@ -364,8 +365,8 @@ class Track:
     """The sound of a clip: `wave` `(samples, 1 or 2)` int16 at the file's own rate `sr`; more channels are folded.
     `have`: samples of it that were there; where the file has none, the wave is silent."""
     def __init__(self,
-        begin,     # of the clip on the file's clock, seconds
-        seconds,   # its length
+        begin:float,    # of the clip on the file's clock, seconds
+        seconds:float,  # its length
     ):
         self.begin, self.seconds = begin, seconds
         self.sr = self.at = None   # at: where the next sample belongs; both are known with the first frame
@@ -376,7 +377,7 @@ class Track:
 
 # %% ../nbs/30_checks.ipynb #8e3a4860
 @patch
-def take(self:Track, f):
+def take(self:Track, f:av.VideoFrame):
     "Put a decoded frame in its place."
     try:
         for x, rate, heard in self.line.put(f):
@@ -420,12 +421,12 @@ class Window:
     `small`: grey pictures `(32,32)`; `thumb` `(96,96,3)` uint8: a picture from the middle; `facts`.
     `Defect` if it cannot be looked at at all."""
     def __init__(self,
-        path,        # video file
-        start,       # of the clip in the file, seconds
-        seconds,     # its length
-        fps,         # of the frames given out
-        size,        # their side, pixels, at least 32
-        crop=None,   # `(x, y, width, height)` inside black bars
+        path:PathLike,          # video file
+        start:float,            # of the clip in the file, seconds
+        seconds:float,          # its length
+        fps:float,              # of the frames given out
+        size:int,               # their side, pixels, at least 32
+        crop:tuple|None=None,   # `(x, y, width, height)` inside black bars
     ):
         self.path, self.crop = path, crop
         self.start, self.seconds = start, seconds
@@ -580,9 +581,9 @@ def _drawn(frames):
 
 # %% ../nbs/30_checks.ipynb #68c438f3
 def look(
-    path, start, seconds, fps, size,   # as for `Window`
-    record=_drawn,                     # draws the frames to the end; what it returns is returned
-    crop=None,                         # as for `Window`; None: inside black bars, should there be any
+    path:PathLike, start:float, seconds:float, fps:float, size:int,     # as for `Window`
+    record:Callable=_drawn,  # draws the frames to the end; what it returns is returned
+    crop:tuple|None=None,  # as for `Window`; None: inside black bars, should there be any
 )->Looked:
     "One clip of one file, whole. `Defect` if it cannot be looked at."
     w = Window(path, start, seconds, fps, size, crop)
@@ -642,11 +643,11 @@ class _Child:
 
 # %% ../nbs/30_checks.ipynb #d0548557
 def in_children(
-    work,         # `work(job)` answers
-    jobs,         # iterable, drawn as needed; none of them None
-    workers=1,    # processes
-    limit=300.,   # seconds for a job
-):                # `(job, answer)`, in the order in which they are done
+    work:Callable,      # `work(job)` answers
+    jobs:Iterable,      # iterable, drawn as needed; none of them None
+    workers:int=1,      # processes
+    limit:float=300.,   # seconds for a job
+):                      # `(job, answer)`, in the order in which they are done
     """Do jobs in other processes. The answer is a `Defect` where `work` raised one, broke, died or took too long;
     an `SgsvgError` is raised here."""
     jobs = iter(jobs)

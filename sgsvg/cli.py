@@ -9,8 +9,9 @@ __all__ = ['Unheard', 'say', 'complain', 'warned', 'Parser', 'generate', 'edit',
 # %% ../nbs/92_cli.ipynb #70442dfa
 import argparse, errno, json, math, os, signal, sys, threading, warnings
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
+from typing import TextIO
 from . import __version__
 
 # %% ../nbs/92_cli.ipynb #ad60c35a
@@ -43,13 +44,13 @@ def _side(text):
 # %% ../nbs/92_cli.ipynb #703902bd
 class Unheard(Exception):
     "What was said could not be written; `errno` says why."
-    def __init__(self, e): self.errno = e.errno
+    def __init__(self, e:Exception): self.errno = e.errno
 
 # %% ../nbs/92_cli.ipynb #23f81605
 def say(
-    *words,     # what to print
-    file=None,  # where, None for stdout
-    end='\n',   # after the last word
+    *words,                 # what to print
+    file:TextIO|None=None,  # where, None for stdout
+    end:str='\n',           # after the last word
 ):
     "`print`, at once; `Unheard` where it cannot be written."
     try: print(*words, file=file, flush=True, end=end)
@@ -66,7 +67,7 @@ def _muted(stream):
         os.dup2(nowhere, stream.fileno())
 
 # %% ../nbs/92_cli.ipynb #3fa7e7f4
-def complain(line):
+def complain(line:str):
     "One line on stderr, if there is somebody to read it."
     try:
         if sys.stderr: say(f'sgsvg: {line}', file=sys.stderr)
@@ -82,13 +83,13 @@ def warned():
 # %% ../nbs/92_cli.ipynb #750a909e
 class Parser(argparse.ArgumentParser):
     "An ArgumentParser whose errors are one line."
-    def error(self, message):
+    def error(self, message:str):
         complain(f'{message}; see {self.prog} --help')
         self.exit(2)
 
     pairs = False   # may words of the form name=value stand anywhere? They become `given`
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args:list|None=None, namespace:argparse.Namespace|None=None):
         if not self.pairs: return super().parse_known_args(args, namespace)
         value = lambda i: '=' in args[i] and args[i][0] != '-' and (i == 0 or args[i-1] != '--source')
         given = [a for i, a in enumerate(args) if value(i)]
@@ -117,7 +118,7 @@ def _generate_command(sub):
     return p, generate
 
 # %% ../nbs/92_cli.ipynb #2bc2e603
-def generate(args):
+def generate(args:argparse.Namespace):
     "`sgsvg generate`"
     from sgsvg.audio import probe
     probe(args.sound)
@@ -180,7 +181,7 @@ def _check_edit(args):
     if args.sound is not None: probe(args.sound)
     for made_from in filter(None, (args.source, args.sound, args.mask)): not_over(args.out, made_from)
 
-def edit(args):
+def edit(args:argparse.Namespace):
     "`sgsvg edit`"
     from tqdm import tqdm
     from sgsvg.core import keep_memory
@@ -225,7 +226,7 @@ def _account(
     return '\n'.join(lines)
 
 # %% ../nbs/92_cli.ipynb #3bcbb22c
-def import_(args):
+def import_(args:argparse.Namespace):
     "`sgsvg import`"
     from sgsvg.model import NETS, build_part
     from sgsvg.authors import import_weights
@@ -350,7 +351,7 @@ def _info_command(sub):
     p.add_argument('--json', action='store_true', help='everything that the file says of itself, as JSON')
     return p, info
 
-def info(args):
+def info(args:argparse.Namespace):
     "`sgsvg info`"
     from sgsvg.core import load_model, model_file
     tensors, meta = load_model(model_file(args.model))
@@ -462,16 +463,16 @@ def _counted(paths, n, usage):
     return paths
 
 # %% ../nbs/92_cli.ipynb #a7be8744
-def data_build(args):
+def data_build(args:argparse.Namespace):
     "`sgsvg data build`"
     *paths, out = _counted(args.paths, (2, 3), 'MANIFEST VIDEOS OUT, or FOLDER OUT')
     _build(args, paths, out, True)
 
-def data_check(args):
+def data_check(args:argparse.Namespace):
     "`sgsvg data check`"
     _build(args, _counted(args.paths, (1, 2), 'MANIFEST VIDEOS, or FOLDER'), args.out, False)
 
-def data_show(args):
+def data_show(args:argparse.Namespace):
     "`sgsvg data show`"
     from sgsvg.core import atomic_path
     from sgsvg.report import contact_sheet
@@ -501,21 +502,42 @@ def _train_command(sub):
     return p, train
 
 # %% ../nbs/92_cli.ipynb #564ce625
-def train(args):
-    "`sgsvg train`"
+def _notebook(stage):
+    "The notebook of a stage; `SgsvgError` where there is none."
     from difflib import get_close_matches
     from sgsvg.core import SgsvgError
-    from sgsvg.runs import play
     stages = _stages()
-    if args.stage not in stages:
-        near = ''.join(f' (did you mean {n}?)' for n in get_close_matches(args.stage, stages, 1))
-        there = ', '.join(stages)
-        raise SgsvgError(f'unknown stage {args.stage}{near}: the stages are {there}')
+    if stage in stages: return stages[stage]
+    near = ''.join(f' (did you mean {n}?)' for n in get_close_matches(stage, stages, 1))
+    there = ', '.join(stages)
+    raise SgsvgError(f'unknown stage {stage}{near}: the stages are {there}')
+
+@contextmanager
+def _followers_mute():
+    "Of several processes that a launcher has started the first alone is heard."
+    if os.environ.get('RANK', '0') == '0': return (yield)
+    os.environ['TQDM_DISABLE'] = '1'
+    with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
+
+def _played(notebook, given):
+    "Run a notebook that trains, the processes in turn; its names, in the first of them."
+    from sgsvg.processes import join, leading, one_voice, place
+    from sgsvg.runs import play
+    join()
+    with one_voice(), leading() as ours:
+        for space in play(notebook, given) if ours else ():
+            if space.get('finished') is False: break   # asked to end: the checkpoint is written
+            if 'finished' in space and place()[0]: break
+    return space if ours and not place()[0] else None
+
+def train(args:argparse.Namespace):
+    "`sgsvg train`"
     os.environ.setdefault('MPLBACKEND', 'agg')   # what notebooks draw is not shown
     given = args.given | (dict(source=','.join(args.source)) if args.source else {})
-    for space in play(stages[args.stage], given):
-        if space.get('finished') is False: break   # asked to end: the checkpoint is written
-    say(space['run'].path/('model.safetensors' if space['finished'] else 'state'))
+    with _followers_mute(): space = _played(_notebook(args.stage), given)
+    if space: say(space['run'].path/('model.safetensors' if space['finished'] else 'state'))
 
 # %% ../nbs/92_cli.ipynb #ca870413
 def _count(text):
@@ -587,7 +609,7 @@ _ENDING = ('SIGINT', 'SIGTERM', 'SIGHUP', 'SIGALRM')   # the last is the clock's
 
 class Stopped(BaseException):
     "The process was asked to end, by the signal `number`."
-    def __init__(self, number): self.number = number
+    def __init__(self, number:int): self.number = number
 
 def _discard():
     core = sys.modules.get('sgsvg.core')   # what was not imported has begun nothing
@@ -666,8 +688,8 @@ def _run(argv, asked):
 
 # %% ../nbs/92_cli.ipynb #3416ef82
 def main(
-    argv=None,  # arguments, None for the command line's
-):              # exit status: 0, 1 (error), 2 (usage), 128 and the signal (asked to end), 141 (nobody reads)
+    argv:list|None=None,    # arguments, None for the command line's
+):  # exit status: 0, 1 (error), 2 (usage), 128 and the signal (asked to end), 141 (nobody reads)
     "The command `sgsvg`."
     try:
         with heed() as asked, warned(): return _run(argv, asked)

@@ -176,12 +176,12 @@ def _bars(n:int, size:int, share:float, generator=None)->Tensor:
 
 # %% ../nbs/51_clipspace.ipynb #09355ecc
 def mask_spectrogram(
-    windows:Tensor,         # (B,1,n_mels,width) in [0,1]
-    generator=None,         # a CPU torch.Generator
-    bands:float=.3,         # longest covered run of mel bands, as a share
-    times:float=.3,         # longest covered run of time, as a share
-    n:int=2,                # runs of each kind per window
-)->Tensor:                  # same shape
+    windows:Tensor,                         # (B,1,n_mels,width) in [0,1]
+    generator:torch.Generator|None=None,    # a CPU torch.Generator
+    bands:float=.3,                         # longest covered run of mel bands, as a share
+    times:float=.3,                         # longest covered run of time, as a share
+    n:int=2,                                # runs of each kind per window
+)->Tensor:                                  # same shape
     "Cover random bands and times of each window with silence (SpecAugment, Park et al. 2019, without warping)."
     B, (H, W) = len(windows), windows.shape[-2:]
     keep = torch.ones(B, 1, H, W, dtype=torch.bool)
@@ -192,12 +192,12 @@ def mask_spectrogram(
 
 # %% ../nbs/51_clipspace.ipynb #89bc60b7
 def colour_spectrogram(
-    windows:Tensor,     # (B,...,n_mels,width) in [0,1], 80 dB from 0 to 1
-    generator=None,     # a CPU torch.Generator
-    tilt:float=9.,      # largest change at the lowest and highest band, dB
-    bumps:float=6.,     # standard deviation of the smooth curve on top, dB
-    points:int=6,       # that many free points of the curve
-)->Tensor:              # same shape
+    windows:Tensor,                         # (B,...,n_mels,width) in [0,1], 80 dB from 0 to 1
+    generator:torch.Generator|None=None,    # a CPU torch.Generator
+    tilt:float=9.,                          # largest change at the lowest and highest band, dB
+    bumps:float=6.,                         # standard deviation of the smooth curve on top, dB
+    points:int=6,                           # that many free points of the curve
+)->Tensor:                                  # same shape
     "Another microphone for each of the B: a random slope and smooth curve over the bands; silence stays silence."
     B, n_mels = len(windows), windows.shape[-2]
     slope = tilt*(2*torch.rand(B, 1, generator=generator) - 1)

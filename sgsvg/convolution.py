@@ -16,9 +16,9 @@ from .filters import TAPS, down_table, fir, interleave, up_table
 
 # %% ../nbs/41_convolution.ipynb #a8905fa3
 def up_kernel(
-    weight:Tensor, # `(O, I, 3, 3)`
-    taps=TAPS,     # four taps of the FIR
-)->Tensor:         # `(4O, I, 3, 3)`: output channels ordered (row phase, column phase, channel)
+    weight:Tensor,      # `(O, I, 3, 3)`
+    taps:tuple=TAPS,    # four taps of the FIR
+)->Tensor:              # `(4O, I, 3, 3)`: output channels ordered (row phase, column phase, channel)
     "The 3x3 kernel whose interleaved output equals transposed convolution + FIR (StyleGAN2, section 2 and appendix B)."
     o,i = weight.shape[:2]
     with torch.autocast(weight.device.type, enabled=False):
@@ -27,11 +27,11 @@ def up_kernel(
 
 # %% ../nbs/41_convolution.ipynb #67a2b3d4
 def conv_up(
-    x:Tensor,      # `(B, I, H, W)`
-    weight:Tensor, # `(O, I, 3, 3)`
-    taps=TAPS,     # four taps of the FIR
-    bias:Tensor=None,  # `(O,)`
-)->Tensor:         # `(B, O, 2H, 2W)`
+    x:Tensor,               # `(B, I, H, W)`
+    weight:Tensor,          # `(O, I, 3, 3)`
+    taps:tuple=TAPS,        # four taps of the FIR
+    bias:Tensor|None=None,  # `(O,)`
+)->Tensor:                  # `(B, O, 2H, 2W)`
     "3x3 convolution that doubles the size, low-pass filtered, plus bias."
     if torch.is_grad_enabled():
         x = interleave(F.conv2d(x, up_kernel(weight, taps), padding=1))
@@ -42,9 +42,9 @@ def conv_up(
 
 # %% ../nbs/41_convolution.ipynb #62d18c68
 def down_kernel(
-    weight:Tensor, # `(O, I, 3, 3)` or `(O, I, 1, 1)`
-    taps=TAPS,     # four taps of the FIR
-)->Tensor:         # `(O, I, 6, 6)` or `(O, I, 4, 4)`
+    weight:Tensor,      # `(O, I, 3, 3)` or `(O, I, 1, 1)`
+    taps:tuple=TAPS,    # four taps of the FIR
+)->Tensor:              # `(O, I, 6, 6)` or `(O, I, 4, 4)`
     "FIR and kernel as one kernel of stride 2."
     if weight.shape[-1]==1:
         return weight*fir(taps[::-1]).to(weight)
@@ -55,11 +55,11 @@ def down_kernel(
 
 # %% ../nbs/41_convolution.ipynb #c9d542a5
 def conv_down(
-    x:Tensor,         # `(B, I, H, W)`, even H and W
-    weight:Tensor,    # `(O, I, 3, 3)` or `(O, I, 1, 1)`
-    bias:Tensor=None, # `(O,)`
-    taps=TAPS,        # four taps of the FIR
-)->Tensor:            # `(B, O, H/2, W/2)`
+    x:Tensor,               # `(B, I, H, W)`, even H and W
+    weight:Tensor,          # `(O, I, 3, 3)` or `(O, I, 1, 1)`
+    bias:Tensor|None=None,  # `(O,)`
+    taps:tuple=TAPS,        # four taps of the FIR
+)->Tensor:                  # `(B, O, H/2, W/2)`
     "Low-pass filter, then a convolution of stride 2."
     return F.conv2d(x, down_kernel(weight, taps), bias, stride=2, padding=2 if weight.shape[-1]==3 else 1)
 
@@ -67,11 +67,11 @@ def conv_down(
 GAIN = math.sqrt(2)   # keeps the variance through a leaky ReLU
 
 def bias_act(
-    x:Tensor,         # `(B, C, ...)`
-    bias:Tensor=None, # `(C,)`
-    gain:float=GAIN,  # factor on the result, positive
-    slope:float=.2,   # of the leaky ReLU below zero
-)->Tensor:            # `(B, C, ...)`
+    x:Tensor,               # `(B, C, ...)`
+    bias:Tensor|None=None,  # `(C,)`
+    gain:float=GAIN,        # factor on the result, positive
+    slope:float=.2,         # of the leaky ReLU below zero
+)->Tensor:                  # `(B, C, ...)`
     "Add `bias`, leaky ReLU, multiply by `gain`."
     if bias is not None:
         per_channel = (1, -1, *[1]*(x.dim()-2))
@@ -164,11 +164,11 @@ def _winograd_pays(x, weight, size):
 
 # %% ../nbs/41_convolution.ipynb #21600fe4
 def conv(
-    x:Tensor,         # `(B, I, H, H)`
-    weight:Tensor,    # `(O, I, k, k)`
-    bias:Tensor=None, # `(O,)`
-    padding:int=1,    # zeros on each side
-)->Tensor:            # `(B, O, n, n)` with `n = H+2*padding-k+1`
+    x:Tensor,               # `(B, I, H, H)`
+    weight:Tensor,          # `(O, I, k, k)`
+    bias:Tensor|None=None,  # `(O,)`
+    padding:int=1,          # zeros on each side
+)->Tensor:                  # `(B, O, n, n)` with `n = H+2*padding-k+1`
     "Convolution of stride 1, by Winograd's method where that is faster."
     n = x.shape[2]+2*padding-2
     if not _winograd_pays(x, weight, n): return F.conv2d(x, weight, bias, padding=padding)
@@ -190,7 +190,7 @@ class ResDown(nn.Module):
         self.c2 = nn.Conv2d(co, co, 3, 1, 1)
         self.skip = nn.Conv2d(ci, co, 1, bias=False)
 
-    def forward(self, x):
+    def forward(self, x:Tensor):
         h = self.c1(F.silu(self.n1(x)))
         h = self.c2(F.silu(self.n2(h)))
         return h + self.skip(F.avg_pool2d(x, 2, ceil_mode=True))

@@ -8,6 +8,7 @@ __all__ = ['COLUMNS', 'PART', 'read_manifest', 'find_files', 'download_line', 'r
 
 # %% ../nbs/33_dataset.ipynb #c0c030e5
 import csv, hashlib, io, itertools, json, math, os, re, shlex, stat, sys, tarfile
+from collections.abc import Iterable
 from collections import defaultdict
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import av, numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
-from .core import SgsvgError, alone, atomic_path, write_json
+from .core import PathLike, SgsvgError, alone, atomic_path, write_json
 from .checks import SAME_PICTURE, SAME_SOUND, SLACK, Defect, Looked, file_facts, in_children, look
 from .shards import FORMAT, PieceSettings, Row, add_member, encode_picture, encode_sound, json_line, read_piece
 from .shards import readable, write_shards
@@ -115,10 +116,10 @@ def _rows_of(path, seconds, columns):
 
 # %% ../nbs/33_dataset.ipynb #0cdb4136
 def read_manifest(
-    path,                    # csv with a header
-    seconds:float=10.,       # length of the clips
-    columns:dict|None=None,  # names of its columns where they differ: `{'source':'id', 'class':'label'}`
-)->list:                     # of `Row`
+    path:PathLike,              # csv with a header
+    seconds:float=10.,          # length of the clips
+    columns:dict|None=None,     # names of its columns where they differ: `{'source':'id', 'class':'label'}`
+)->list:                        # of `Row`
     "The rows of a manifest. The columns source and class must be there, start, split and caption may be missing."
     columns = columns or {}
     unknown = sorted(columns.keys()-COLUMNS.keys())
@@ -178,8 +179,8 @@ def _cut_at(clips, start, others):
 
 # %% ../nbs/33_dataset.ipynb #65a78737
 def find_files(
-    rows,     # of `read_manifest`; their `file` and `at` are set, or the reason why not
-    videos,   # folder
+    rows:list,              # of `read_manifest`; their `file` and `at` are set, or the reason why not
+    videos:PathLike|None,   # folder
 ):
     "Find the video of every row."
     if not Path(videos).is_dir():
@@ -197,10 +198,10 @@ def find_files(
 
 # %% ../nbs/33_dataset.ipynb #2d25ce8d
 def download_line(
-    rows,     # of `find_files`
-    videos,   # folder where the videos should be
-    path,     # text file to write: an address a line
-)->str:       # the command, '' if no YouTube id is missing
+    rows:list,              # of `find_files`
+    videos:PathLike|None,   # folder where the videos should be
+    path:PathLike,          # text file to write: an address a line
+)->str:                     # the command, '' if no YouTube id is missing
     "How to get the missing videos: `path` with their addresses, and a yt-dlp command."
     missing = dict.fromkeys(r.source for r in rows if r.reasons == ('missing',))
     ids = [s for s in missing if re.fullmatch(r'[\w-]{11}', s, re.A)]
@@ -212,10 +213,10 @@ def download_line(
 
 # %% ../nbs/33_dataset.ipynb #be205d58
 def read_folder(
-    folder,             # of a folder per class; files may lie deeper
-    seconds:float=10.,  # length of the clips
-    skip=None,          # a folder in it that is not a class
-)->list:                # of `Row`, one per file
+    folder:PathLike,            # of a folder per class; files may lie deeper
+    seconds:float=10.,          # length of the clips
+    skip:PathLike|None=None,    # a folder in it that is not a class
+)->list:                        # of `Row`, one per file
     "The files of a folder per class, each as one row."
     skip = skip and Path(skip).resolve()
     if skip == Path(folder).resolve(): raise SgsvgError(f"{folder}: holds the videos; give another folder for the set")
@@ -294,9 +295,9 @@ def _ends(file, size, mtime):
     return h.hexdigest()
 
 def piece_path(
-    out,          # folder of the set
-    file,         # the video
-    *made_from,   # what else the work is made from
+    out:PathLike,   # folder of the set
+    file:str,       # the video
+    *made_from,     # what else the work is made from
 )->Path:
     "Where the work on a file is kept: named by the file's name, size, time of change and ends, and by `made_from`."
     st = os.stat(file)
@@ -328,13 +329,13 @@ def _make(todo, settings, workers, limit, progress):
 
 # %% ../nbs/33_dataset.ipynb #bd1c1033
 def look_at_all(
-    rows,             # `Row`s; those with a reason are passed over
-    out,              # folder that holds the work
-    settings,         # `PieceSettings`, or None: only the facts of the files
-    workers=1,        # processes
-    limit=300.,       # seconds for a clip
-    progress=False,   # a bar on stderr
-)->int:               # clips looked at now
+    rows:list,                      # `Row`s; those with a reason are passed over
+    out:PathLike,                   # folder that holds the work
+    settings:PieceSettings|None,    # `PieceSettings`, or None: only the facts of the files
+    workers:int=1,                  # processes
+    limit:float=300.,               # seconds for a clip
+    progress:bool=False,            # a bar on stderr
+)->int:                             # clips looked at now
     "Make the pieces that are not there yet, and set the facts, `reasons` and `notes` of every row from its piece."
     todo = [r for r in rows if _to_do(r, out, settings)]
     for r in todo: Path(r.piece).parent.mkdir(parents=True, exist_ok=True)
@@ -367,9 +368,9 @@ def _part(row, begin, seconds):
     return Row(row.source, row.start+begin, row.cls, row.split, row.caption, row.file, row.at+begin, seconds)
 
 def parts(
-    row:Row,   # one that was looked at
-    fps,       # of its clips: a part lasts a whole number of frames
-)->list:       # of `Row`
+    row:Row,    # one that was looked at
+    fps:float,  # of its clips: a part lasts a whole number of frames
+)->list:        # of `Row`
     "New rows for the parts of a row that has nothing but scene cuts against it."
     if not row.reasons or not all(r.startswith('scene cut') for r in row.reasons): return []
     edges = itertools.pairwise([0., *row.facts['cuts'], row.seconds])
@@ -402,11 +403,11 @@ def _near(words, i, block, share):
 _LONE = .3   # of those limits, where only the picture or only the sound is the same: landscapes look alike
 
 def same_pairs(
-    pictures, sounds,   # hashes (bytes), one each per clip
-    sources,            # a number each: which source it is from
-    block=16,           # clips compared with all before them at a time
-    progress=False,     # a bar on stderr
-):                      # `(i, j, both)` for i < j, ascending in j
+    pictures:list[bytes], sounds:list[bytes],   # hashes (bytes), one each per clip
+    sources:list,                               # a number each: which source it is from
+    block:int=16,                               # clips compared with all before them at a time
+    progress:bool=False,                        # a bar on stderr
+):                                              # `(i, j, both)` for i < j, ascending in j
     "Pairs of clips with the same picture and sound (`both`), or of two sources with the same picture or sound."
     P, S = _words(pictures, 80), _words(sounds, 64)
     K = np.asarray(sources)
@@ -440,9 +441,9 @@ def _hashes(r):
 
 # %% ../nbs/33_dataset.ipynb #c58a8f05
 def drop_repeats(
-    rows,             # `Row`s with pieces; `reasons` is set for those that are dropped
-    progress=False,   # a bar on stderr
-)->list:              # pairs of sources that must share a split
+    rows:list,              # `Row`s with pieces; `reasons` is set for those that are dropped
+    progress:bool=False,    # a bar on stderr
+)->list:                    # pairs of sources that must share a split
     "Drop what is there before, the same time of the same source or the same picture and sound, naming the first."
     _drop_overlapping(rows)
     good = [r for r in rows if not r.reasons]
@@ -458,9 +459,9 @@ def drop_repeats(
 
 # %% ../nbs/33_dataset.ipynb #9e90cf3d
 def split_of(
-    source:str,   # name of the recording, video or seed that a clip was cut from
-    holdout=.2,   # share that is held out, or the names that are
-)->str:           # 'train' or 'test'
+    source:str,                 # name of the recording, video or seed that a clip was cut from
+    holdout:float|Iterable=.2,  # share that is held out, or the names that are
+)->str:                         # 'train' or 'test'
     "The split of a source: the same whoever asks, and for all its clips."
     if not isinstance(holdout, (int, float)): return 'test' if source in set(holdout) else 'train'
     u = int.from_bytes(hashlib.sha256(source.encode()).digest()[:8], 'big')/2**64
@@ -490,10 +491,10 @@ def _told_splits(rows):
 
 # %% ../nbs/33_dataset.ipynb #a5b4bda2
 def settle_splits(
-    rows,           # all `Row`s: those without a clip count too
-    pairs=(),       # sources that must share a split
-    holdout=.2,     # as in `split_of`, for rows without a split
-)->list:            # sources that stood in several splits
+    rows:list,                  # all `Row`s: those without a clip count too
+    pairs:Iterable=(),          # sources that must share a split
+    holdout:float|Iterable=.2,  # as in `split_of`, for rows without a split
+)->list:                        # sources that stood in several splits
     """Give every source one split, and sources in `pairs` the same: of the splits that are told 'test' before others,
     'train' last; where none is told, that of the group's first name."""
     parent, told = _grouped(pairs), _told_splits(rows)
@@ -550,20 +551,20 @@ def _asked_for(manifest, videos, out, seconds, columns, how):
 
 # %% ../nbs/33_dataset.ipynb #f4cf5414
 def build(
-    manifest,                # csv file, or a folder with a folder of videos per class
-    videos,                  # folder of the manifest's videos; None for a folder per class
-    out,                     # folder for shards, card and report
-    seconds:float=10.,       # length of the clips
-    fps:float=15.,           # of their pictures
-    size:int=256,            # their side, pixels
-    cuts:str='drop',         # clips with a scene cut: 'drop', or 'split' into their parts
-    columns:dict|None=None,  # as in `read_manifest`
-    holdout=.2,              # share of the sources that go to test where the manifest does not say
-    workers:int=None,        # processes; None: one per core
-    limit:float=300.,        # seconds for a clip, then it is given up
-    per_shard:int=512,       # clips in a shard, about
-    media:bool=True,         # False: only the checks and the report
-    progress:bool=False,     # bars on stderr
+    manifest:PathLike,          # csv file, or a folder with a folder of videos per class
+    videos:PathLike|None,       # folder of the manifest's videos; None for a folder per class
+    out:PathLike,               # folder for shards, card and report
+    seconds:float=10.,          # length of the clips
+    fps:float=15.,              # of their pictures
+    size:int=256,               # their side, pixels
+    cuts:str='drop',            # clips with a scene cut: 'drop', or 'split' into their parts
+    columns:dict|None=None,     # as in `read_manifest`
+    holdout:float|Iterable=.2,  # share of the sources that go to test where the manifest does not say
+    workers:int|None=None,      # processes; None: one per core
+    limit:float=300.,           # seconds for a clip, then it is given up
+    per_shard:int=512,          # clips in a shard, about
+    media:bool=True,            # False: only the checks and the report
+    progress:bool=False,        # bars on stderr
 )->dict:
     """Check the videos and make shards of the clips that are good. `out` gets `report.csv`, `report.html` and,
     with `media`, the shards and the card, `dataset.json`. It returns the card; and `looked`: clips looked at now,

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .audio import MelSpec, SMALL_MEL, first_pass, mel_bands, mel_columns, n_frames, resample, stream
-from .core import SgsvgError, amp_dtype, keep_kwargs
+from .core import PathLike, SgsvgError, amp_dtype, keep_kwargs
 from .landscapes import CLASSES
 from .unpickle import read_pickle, real
 
@@ -84,11 +84,12 @@ class EarTrunk(nn.Module):
 def _folded(t:dict, block:int, k:int)->tuple[Tensor, Tensor]:
     "Weight and bias of convolution `k` (1, 2) of a block (1 to 4), with its normalisation."
     p = f'embedding_net.conv_block{block}.'
-    s = t[f'{p}bn{k}.weight']/(t[f'{p}bn{k}.running_var'] + 1e-5).sqrt()
-    return t[f'{p}conv{k}.weight']*s[:,None,None,None], t[f'{p}bn{k}.bias'] - s*t[f'{p}bn{k}.running_mean']
+    norm = {n: t[f'{p}bn{k}.{n}'] for n in ('weight', 'bias', 'running_mean', 'running_var')}
+    s = norm['weight']/(norm['running_var'] + 1e-5).sqrt()
+    return t[f'{p}conv{k}.weight']*s[:,None,None,None], norm['bias'] - s*norm['running_mean']
 
 def read_trunk(
-    path,           # the `checkpoint.pth` of Ma and Lerch
+    path:PathLike,  # the `checkpoint.pth` of Ma and Lerch
 )->EarTrunk:        # with their weights, float32, in eval mode
     "Their network in our words. Nothing in the file is run; `SgsvgError` for another file."
     found = read_pickle(path)
@@ -100,8 +101,8 @@ def read_trunk(
         t = real(wanted, Path(path).stat().st_size)
         folded = {(b,k): _folded(t, b, k) for b in (1,2,3,4) for k in (1,2)}
         net = EarTrunk([len(folded[b,2][1]) for b in (1,2,3,4)])
-        state = {f'blocks.{b-1}.{2*k-2}.{n}': v for (b,k),wb in folded.items() for n,v in zip(('weight','bias'), wb)}
-        net.load_state_dict(state)
+        for (b,k),(weight,bias) in folded.items():
+            net.blocks[b-1][2*k-2].load_state_dict(dict(weight=weight, bias=bias))
     except (KeyError, RuntimeError, AttributeError, IndexError, TypeError): raise SgsvgError(other) from None
     return net.eval()
 
@@ -240,7 +241,7 @@ class Listener:
         self.cells, self.cell = torch.zeros(0, ear.kwargs['channels'][-1]), 0
         self.t, self.top = 0, torch.tensor(float(top))
 
-    def place(self, t):
+    def place(self, t:Tensor):
         "Where video frames `t` fall, counted in cells from the first."
         return ((t+.5)/self.fps*EAR_MEL.sr/EAR_MEL.hop - (CELL-1)/2)/CELL
 
@@ -334,11 +335,11 @@ def _rows(parts:Iterable[Tensor], n:int, chunk:int)->Iterator[Tensor]:
         have = have[size:] if len(have) > size else have[-1:][:0]
 
 def stream_heard(
-    ear:Ear,                    # says the class
-    path,                       # any file with sound
-    fps:float,                  # video frames per second
-    seconds:float|None=None,    # no more than this from the start
-    chunk:int=64,               # video frames at a time
+    ear:Ear,                        # says the class
+    path:PathLike,                  # any file with sound
+    fps:float,                      # video frames per second
+    seconds:float|None=None,        # no more than this from the start
+    chunk:int=64,                   # video frames at a time
 )->Iterator[tuple[Tensor,Tensor]]:  # probabilities `(t,10)`, loudness `(t,)` in [0,1]
     "What is heard in a file, in memory that does not depend on its length; any `chunk` gives the same."
     loud = first_pass(path, fps, SMALL_MEL, seconds)[0]

@@ -9,7 +9,7 @@ __all__ = ['Told', 'random_told', 'told_codes', 'CodeReader', 'learn_to_read', '
 
 # %% ../nbs/72_edit.ipynb #aedd3223
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
+from .audio import Sound
 from . import audio, video
 from .clipspace import ClipSpace
-from .core import SgsvgError
-from .ears import stream_heard
+from .core import PathLike, Progress, SgsvgError
 
 # %% ../nbs/72_edit.ipynb #9b4fc371
 from .features import FeatureNet
@@ -115,14 +115,14 @@ class Pivot(NamedTuple):
 
 # %% ../nbs/72_edit.ipynb #0e37d1c7
 def find_told(
-    generator:nn.Module,    # with the labels of the world
-    likeness:Likeness,      # of one picture
-    start:Told,             # a first reading, `(1,...)`; its class stays
-    steps:int=100,          # of Adam
-    lr:float=.1,            # its largest step
-    pull:float=.01,         # weight of the squared numbers
-    progress=iter,          # wraps the iteration over steps, such as `tqdm`
-)->Told:                    # `(1,...)`
+    generator:nn.Module,        # with the labels of the world
+    likeness:Likeness,          # of one picture
+    start:Told,                 # a first reading, `(1,...)`; its class stays
+    steps:int=100,              # of Adam
+    lr:float=.1,                # its largest step
+    pull:float=.01,             # weight of the squared numbers
+    progress:Progress=iter,     # wraps the iteration over steps, such as `tqdm`
+)->Told:                        # `(1,...)`
     "What the generator should be told to draw a picture, by search."
     k = len(CLASSES)
     cls, free = start.c[:,:k], start.c[:,k:].clone().requires_grad_(True)
@@ -141,10 +141,10 @@ def find_told(
 class Editor:
     "A model that edits: its generator's home, a guess at the code of any picture, and a reader of codes."
     def __init__(self,
-        model:SoundVideo,   # generator, ears and CLIP
-        n:int=400,          # random pictures that the guess is learned from
-        seed:int=0,         # of these
-        progress=iter,      # wraps the iteration over them, such as `tqdm`
+        model:SoundVideo,           # generator, ears and CLIP
+        n:int=400,                  # random pictures that the guess is learned from
+        seed:int=0,                 # of these
+        progress:Progress=iter,     # wraps the iteration over them, such as `tqdm`
     ):
         self.model, self.generator = model, model.generator
         self.features = FeatureNet().to(model.device)
@@ -195,10 +195,10 @@ def first_reading(self:Editor,
 
 @patch
 def told_of(self:Editor,
-    likeness:Likeness,  # of one picture
-    guess:Tensor,       # its code as guessed, `(1,w_dim)`
-    steps:int,          # of the search
-    progress=iter,      # wraps the iteration over steps, such as `tqdm`
+    likeness:Likeness,          # of one picture
+    guess:Tensor,               # its code as guessed, `(1,w_dim)`
+    steps:int,                  # of the search
+    progress:Progress=iter,     # wraps the iteration over steps, such as `tqdm`
 )->Told|None:
     "What is there in a picture; None where the generator has no classes."
     if not _of_the_world(self.generator): return None
@@ -207,10 +207,10 @@ def told_of(self:Editor,
 # %% ../nbs/72_edit.ipynb #4e91274b
 @patch
 def tuning(self:Editor,
-    likeness:Likeness,  # of pictures
-    found:Found,        # their codes and places
-    steps:int,          # of Adam; 0: no tuning
-    progress=iter,      # wraps the iteration over steps, such as `tqdm`
+    likeness:Likeness,          # of pictures
+    found:Found,                # their codes and places
+    steps:int,                  # of Adam; 0: no tuning
+    progress:Progress=iter,     # wraps the iteration over steps, such as `tqdm`
 )->dict|None:
     "How the generator has to differ for pictures, where they are placed."
     if not steps: return None
@@ -220,10 +220,10 @@ def tuning(self:Editor,
 # %% ../nbs/72_edit.ipynb #e5cf558f
 @patch
 def pivot(self:Editor,
-    picture:Tensor,         # `(3,S,S)` in [-1,1], of the generator's size or larger
-    steps:int=200,          # of the search: half for what is told, half for the code
-    tuning:int=0,           # steps of tuning the generator to it; 0: none
-    progress=iter,          # wraps the iteration over steps, such as `tqdm`
+    picture:Tensor,             # `(3,S,S)` in [-1,1], of the generator's size or larger
+    steps:int=200,              # of the search: half for what is told, half for the code
+    tuning:int=0,               # steps of tuning the generator to it; 0: none
+    progress:Progress=iter,     # wraps the iteration over steps, such as `tqdm`
 )->Pivot:
     "Find a picture's code."
     likeness = Likeness(self.features, self.small(picture[None]).to(self.model.device))
@@ -234,47 +234,33 @@ def pivot(self:Editor,
     found = invert(self.generator, likeness, self.encoder.manifold(), start, left, progress=progress)
     return Pivot(picture[None], found.ws, self.tuning(likeness, found, tuning, progress), told, found.pose)
 
-# %% ../nbs/72_edit.ipynb #e5acd361
-def _by_ear(model:SoundVideo, file, z:Tensor, fps:float, seconds:float|None, chunk:int):
-    "Codes and loudness as an ear says."
-    state = None
-    for probs,loud in stream_heard(model.ear, file, fps, seconds, chunk):
-        path, state = model.walk_heard(probs, loud, z, fps, state)
-        yield path[0].clone(), loud
-
-def _by_windows(model:SoundVideo, file, noise:Tensor, fps:float, seconds:float|None, chunk:int):
-    "Codes and loudness as the windows say."
-    state, middle = None, model.trajectory.first_code_only
-    for windows,loud in audio.stream_windows(file, fps, model.mel, seconds, chunk, middle=middle):
-        path, state = model.walk(windows[None], noise, fps, state)
-        yield path[0].clone(), loud
-
 # %% ../nbs/72_edit.ipynb #5c28376d
 @patch
 def heard(self:Editor,
-    pivot:Pivot,                # in whose scene is heard
-    sound,                      # any file with sound, or `(wave, sr)`
-    seconds:float|None=None,    # at most this much
-    chunk:int=16,               # frames a piece
+    pivot:Pivot,                    # in whose scene is heard
+    sound:Sound,                    # any file with sound, or `(wave, sr)`
+    seconds:float|None=None,        # at most this much
+    chunk:int=16,                   # frames a piece
 )->Iterator[tuple[Tensor,Tensor]]:  # codes `(t,num_ws,w_dim)`, loudness `(t,)`
     "Where a sound leads: the model's walk through the picture's scene, at the model's frame rate."
     m, told = self.model, pivot.told
     fps = m.rate(seconds)
     with as_file(sound) as file:
         if isinstance(m.inversion, HeardInversion):
-            yield from _by_ear(m, file, told.z, fps, seconds, chunk)
+            for path,loud in m.stream_walk_heard(file, told.z, fps, seconds, chunk): yield path[0].clone(), loud
             return
         noise = scene_noise(self.generator, pivot.ws.new_zeros(1, self.generator.z_dim) if told is None else told.z)
         held = told is not None and m.noise_kind == 'scene'
         away = 0. if held else pivot.ws.mean(0) - m.generator.mapping.w_avg
-        for codes,loud in _by_windows(m, file, noise*held, fps, seconds, chunk): yield codes + away, loud
+        walk = m.stream_walk(file, lambda T: noise*held, fps, seconds, chunk)
+        for path,loud in walk: yield path[0] + away, loud
 
 # %% ../nbs/72_edit.ipynb #687f6b75
 _LISTENED = 60.   # seconds of a sound that count for a single picture
 
 def when_loud(
-    pieces,     # of codes and loudness, as `Editor.heard` gives them
-)->Tensor:      # `(num_ws,w_dim)`
+    pieces:Iterable,    # of codes and loudness, as `Editor.heard` gives them
+)->Tensor:              # `(num_ws,w_dim)`
     "The codes at the moment of the 90th percentile of loudness."
     codes, loud = (torch.cat(o) for o in zip(*pieces))
     return codes[(loud - loud.quantile(.9)).abs().argmin()]
@@ -349,7 +335,7 @@ class Wish(NamedTuple):
 # %% ../nbs/72_edit.ipynb #1ce22ebf
 @patch
 def sound(self:Editor,
-    sound,                      # any file with sound, or `(wave, sr)`
+    sound:Sound,                # any file with sound, or `(wave, sr)`
     seconds:float|None=None,    # at most this much
 )->Wish:
     "What a sound asks for. `SgsvgError` where an ear hears none of its classes."
@@ -445,7 +431,7 @@ def carried(
 def edit(self:Editor,
     pivot:Pivot,                # the picture, or frames of a film
     direction:Tensor,           # `(num_ws,w_dim)`, or one for each frame `(t,num_ws,w_dim)`
-    strength=1.,                # a number, or one for each frame `(t,)`
+    strength:float|Tensor=1.,   # a number, or one for each frame `(t,)`
     mask:Tensor|None=None,      # `(S,S)` in [0,1]: 1 is edited, 0 is kept
 )->Tensor:                      # `(t,3,S,S)` in [-1,1]
     "The edited pictures. `SgsvgError` for a strength that is no number."
@@ -484,10 +470,10 @@ def box_mask(
 
 # %% ../nbs/72_edit.ipynb #a0298653
 def picture_mask(
-    path,               # a picture: white is edited, black is kept
-    size:int,           # pixels on a side
+    path:PathLike,          # a picture: white is edited, black is kept
+    size:int,               # pixels on a side
     shape:tuple|None=None,  # width and height of the picture that it is for
-)->Tensor:              # `(H,W)` in [0,1]
+)->Tensor:                  # `(H,W)` in [0,1]
     "A mask from a file, cut like the picture that it is for. `SgsvgError` where their sizes differ."
     has = video.still_size(path)
     if shape and has != shape:
@@ -531,8 +517,8 @@ def leading(self:Editor,
 # %% ../nbs/72_edit.ipynb #f5b94162
 @patch
 def moving(self:Editor,
-    pivots,                         # of a film, or of a still that lasts, see `lasting`
-    steps,                          # and shares of the strength, pieces of equal length, see `leading`
+    pivots:Iterable,                # of a film, or of a still that lasts, see `lasting`
+    steps:Iterable,                 # and shares of the strength, pieces of equal length, see `leading`
     strength:float=1.,              # of all
     weights:tuple=(1., 1., 1.),     # of coarse, mid and fine layers
     mask:Tensor|None=None,          # as in `edit`
@@ -562,7 +548,7 @@ def _shared(self:Editor, pictures:Tensor, found:Found, steps:int, tuning:int):
 # %% ../nbs/72_edit.ipynb #c196c022
 @patch
 def pivots(self:Editor,
-    pieces,             # of a film, `(t,3,S,S)` in [-1,1], taken as needed
+    pieces:Iterable,    # of a film, `(t,3,S,S)` in [-1,1], taken as needed
     steps:int=100,      # of the search for the first piece
     tuning:int=0,       # steps of tuning the generator to the first piece; all others share it
 )->Iterator[Pivot]:
@@ -592,13 +578,13 @@ def sefa(
 # %% ../nbs/72_edit.ipynb #93d372f5
 @patch
 def optimised(self:Editor,
-    pivot:Pivot,            # one picture
-    goal:Tensor,            # where it should lie in the CLIP space, `(d,)`: of words or of a sound
-    steps:int=100,          # of Adam
-    lr:float=.05,           # its step
-    stay:float=.01,         # weight of the way from the code
-    progress=iter,          # wraps the iteration over steps, such as `tqdm`
-)->Tensor:                  # a direction `(num_ws,w_dim)`
+    pivot:Pivot,                # one picture
+    goal:Tensor,                # where it should lie in the CLIP space, `(d,)`: of words or of a sound
+    steps:int=100,              # of Adam
+    lr:float=.05,               # its step
+    stay:float=.01,             # weight of the way from the code
+    progress:Progress=iter,     # wraps the iteration over steps, such as `tqdm`
+)->Tensor:                      # a direction `(num_ws,w_dim)`
     "A direction by optimisation against CLIP (StyleCLIP, Patashnik et al. 2021)."
     spread = self.encoder.manifold().spread
     step = torch.zeros_like(pivot.ws[0], requires_grad=True)
@@ -682,11 +668,11 @@ def _heard_with(source, o:Order):
 # %% ../nbs/72_edit.ipynb #296cf84f
 @patch
 def edit_still(self:Editor,
-    source,         # a picture
-    out,            # the picture, or with a sound the `.mp4`, to write
-    order:Order,    # what is asked
-    progress=iter,  # wraps the steps of the search, such as `tqdm`
-)->list:            # what was done, in words
+    source:PathLike,            # a picture
+    out:PathLike,               # the picture, or with a sound the `.mp4`, to write
+    order:Order,                # what is asked
+    progress:Progress=iter,     # wraps the steps of the search, such as `tqdm`
+)->list:                        # what was done, in words
     "Edit a picture."
     if order.keep: raise SgsvgError(f'{source}: a picture has no sound that could be kept: leave --keep-sound out')
     wishes, film = self._wishes(order), Path(out).suffix.lower() == '.mp4'
@@ -708,10 +694,10 @@ def edit_still(self:Editor,
 # %% ../nbs/72_edit.ipynb #2052d8b7
 @patch
 def edit_film(self:Editor,
-    source,         # a video
-    out,            # the `.mp4` to write
-    order:Order,    # what is asked
-)->list:            # what was done, in words
+    source:PathLike,    # a video
+    out:PathLike,       # the `.mp4` to write
+    order:Order,        # what is asked
+)->list:                # what was done, in words
     "Edit a film, some pictures at a time."
     shape = video.film_size(source)
     if Path(out).suffix.lower() != '.mp4':

@@ -8,8 +8,8 @@ __all__ = ['APART', 'MIN_STD', 'FIGURES', 'NOT_MEASURED', 'LINES', 'BANDS', 'FAC
            'reference', 'Reading', 'watch_films', 'tables', 'reference_features', 'with_interval', 'class_table',
            'class_results', 'follow', 'shuffled_sync', 'syncs', 'sync_results', 'look_results', 'detail_results',
            'start_results', 'figures', 'origin_results', 'memory_results', 'realtime_factor', 'measured', 'storm',
-           'paces', 'speed_results', 'write_results', 'card_facts', 'Line', 'verdict', 'results_table', 'band_shares',
-           'band_results', 'show_confusion', 'show_sync', 'show_films']
+           'paces', 'speed_results', 'write_figures', 'write_results', 'card_facts', 'Line', 'verdict', 'results_table',
+           'band_shares', 'band_results', 'show_confusion', 'show_sync', 'show_films']
 
 # %% ../nbs/85_evaluation.ipynb #5172fb08
 import math, statistics, subprocess, sys, tempfile, time, wave as wavefile
@@ -562,10 +562,9 @@ def _tidy(value):
     return round(value, 4) if isinstance(value, float) else value
 
 # %% ../nbs/85_evaluation.ipynb #58773da7
-def write_results(
+def write_figures(
     out,            # the `.json` to write
-    run:Run,        # keeps the same numbers as a line of its metrics
-    results:dict,   # of the functions above
+    results:dict,   # name -> a number, a list of numbers, or None
     facts:dict,     # what they were measured with
 )->dict:            # what was written
     "Write one flat table, whole or not at all. `SgsvgError` for a number that is not finite."
@@ -573,10 +572,20 @@ def write_results(
     for k,v in table.items():
         numbers = [x for x in (v if isinstance(v, list) else [v]) if isinstance(x, float)]
         if numbers: finite(numbers, k)
-    run.rewind(-1)
-    run.log(0, **table)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     write_json(out, table)
+    return table
+
+def write_results(
+    out,            # the `.json` to write
+    run:Run,        # keeps the same numbers as a line of its metrics
+    results:dict,   # of the functions above
+    facts:dict,     # what they were measured with
+)->dict:            # what was written
+    "`write_figures`, and the run's own line."
+    table = write_figures(out, results, facts)
+    run.rewind(-1)
+    run.log(0, **table)
     return table
 
 # %% ../nbs/85_evaluation.ipynb #b927a68f
@@ -688,10 +697,11 @@ def _row(line:Line, results:dict, tried:dict)->str:
 def results_table(
     results:dict,           # as written
     tried:dict|None=None,   # key -> what was tried for a target that is missed
+    lines:tuple=LINES,      # of the table
 )->str:
     "The results in Markdown. The interval of the speed is the range of its goes, the others are 95 %."
     head = ['| | value | interval | target | | how it was made |', '|---|--:|---|---|---|---|']
-    return '\n'.join(head + [_row(line, results, tried or {}) for line in LINES])
+    return '\n'.join(head + [_row(line, results, tried or {}) for line in lines])
 
 # %% ../nbs/85_evaluation.ipynb #1d3d1e0b
 BANDS = 'coarse', 'mid', 'fine'

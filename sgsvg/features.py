@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 
 # %% ../nbs/50_features.ipynb #67e7efc6
 def weights_path()->Path:
@@ -67,14 +67,14 @@ def _fold(conv, scale, shift, mean, var, eps=1e-3):
 # %% ../nbs/50_features.ipynb #fd10d56c
 class FrozenConv(nn.Module):
     "Convolution with TensorFlow's 'same' padding and an optional ReLU6; no trainable parameters."
-    def __init__(self, n_in, n_out, k, stride, groups, act):
+    def __init__(self, n_in:int, n_out:int, k:int, stride:int, groups:int, act:bool):
         super().__init__()
         self.k, self.stride = k, stride
         self.groups, self.act = groups, act
         self.register_buffer('weight', torch.zeros(n_out, n_in//groups, k, k))
         self.register_buffer('bias', torch.zeros(n_out))
 
-    def forward(self, x):
+    def forward(self, x:Tensor):
         pad = self.k//2
         if self.stride == 2:   # the odd pixel of padding goes to the right and below
             h, w = (max(self.k-(2-n%2), 0) for n in x.shape[-2:])
@@ -118,8 +118,8 @@ class FeatureNet(nn.Module):
     name = 'EfficientNet-Lite0 (ImageNet)'
 
     def __init__(self,
-        path=None,              # weights file; the installed package's if None
-        classifier:bool=False,  # keep the 1000-way classifier (`logits`)
+        path:PathLike|None=None,    # weights file; the installed package's if None
+        classifier:bool=False,      # keep the 1000-way classifier (`logits`)
     ):
         super().__init__()
         sd, self.sha256 = _read(path or weights_path())
@@ -130,12 +130,12 @@ class FeatureNet(nn.Module):
             self.register_buffer('fc_bias', bias)
         self.eval().requires_grad_(False)
 
-    def train(self, mode=True): return super().train(False)   # frozen for good
+    def train(self, mode:bool=True): return super().train(False)   # frozen for good
 
     def maps(self, x:Tensor)->list: return _maps(self.convs, x)   # the four
 
-    def forward(self, x):
+    def forward(self, x:Tensor):
         m = self.maps(x)
         return m, self.convs[-1](m[-1]).float().mean((2,3))
 
-    def logits(self, x): return F.linear(self(x)[1], self.fc_weight, self.fc_bias)
+    def logits(self, x:Tensor): return F.linear(self(x)[1], self.fc_weight, self.fc_bias)

@@ -19,8 +19,8 @@ def _fir(taps):
     return (f/f.sum()).float()
 
 def fir(
-    taps=(1,3,3,1), # one row of the separable filter
-)->Tensor:          # `(n,n)` float32, sums to one
+    taps:tuple=(1,3,3,1),   # one row of the separable filter
+)->Tensor:                  # `(n,n)` float32, sums to one
     "The square low-pass filter whose rows and columns are `taps`."
     return _fir(tuple(taps)).clone()
 

@@ -178,7 +178,7 @@ def _bangs(n, sr, g, rate, tau, points):
 # %% ../nbs/21_foley.ipynb #a000d310
 SYNTHESISERS = {}  # key of a class -> its synthesiser
 
-def synthesiser(key):
+def synthesiser(key:str):
     "Decorator: the function makes the sound of the class of this key."
     def keep(f):
         SYNTHESISERS[key] = f
@@ -540,37 +540,51 @@ def _music(n, sr, g):
     return out
 
 # %% ../nbs/21_foley.ipynb #3bd4867e
+_MAINS = 50., 60., 100., 120.   # Hz
+
 def _hum(n, sr, g):
-    f = torch.full((n,), (50., 60., 100., 120.)[int(_u(g,0,4))])*(1+.002*lines_through(torch.randn(8, generator=g), n))
-    return _buzz(f, sr, int(_u(g,4,20)), _u(g,.6,2)) + _u(g,0,.1)*_noise(n,g)
+    "Mains, a little unsteady, with many harmonics."
+    hz = _MAINS[int(_u(g,0,4))]
+    sway = lines_through(torch.randn(8, generator=g), n)
+    tone = _buzz(hz*(1 + .002*sway), sr, int(_u(g,4,20)), _u(g,.6,2))
+    return tone + _u(g,0,.1)*_noise(n,g)
 
 def _tones(n, sr, g):
-    f = _log(g,150,4000)*2**lines_through(torch.randn(1+int(_u(g,1,10)), generator=g)*_u(g,0,1), n)
+    "A sine that glides, or beeps as it glides."
+    hz = _log(g,150,4000)
+    bends = torch.randn(1+int(_u(g,1,10)), generator=g)
+    glide = hz*2**lines_through(bends*_u(g,0,1), n)
     beeps = torch.sin(2*math.pi*_u(g,.5,6)*torch.arange(n)/sr) > 0
-    return torch.sin(_phase(f, sr))*(beeps if _u(g,0,1) < .5 else 1)
+    return torch.sin(_phase(glide, sr))*(beeps if _u(g,0,1) < .5 else 1)
 
 def _engine(n, sr, g):
-    f = lines_through(_log(g,25,110)*2**(.4*torch.randn(6, generator=g)), n)
+    "Harmonics of the ignition, beating at half its rate, and the noise of the road."
+    idle = _log(g,25,110)
+    f = lines_through(idle*2**(.4*torch.randn(6, generator=g)), n)
     x = _buzz(f, sr, 60, _u(g,.3,.9))*(1+.5*torch.sin(_phase(f/2, sr)))
     road = _shape(_noise(n,g), sr, [(30,0), (300,0), (1500,-10), (12000,-40)])
     return x/x.std() + _u(g,.1,.8)*road/road.std()
 
 # %% ../nbs/21_foley.ipynb #06352c58
 def _birds(n, sr, g):
+    "Short whistles that bend, one after the other."
     out, s = torch.zeros(n), 0
     while s < n-2000:
         m = min(n-s, int(_u(g,.04,.25)*sr))
-        f = lines_through(_log(g,1800,6500)*2**(.5*torch.randn(4, generator=g)), m)
+        hz = _log(g,1800,6500)
+        f = lines_through(hz*2**(.5*torch.randn(4, generator=g)), m)
         out[s:s+m] += torch.sin(_phase(f, sr))*torch.hann_window(m)*_u(g,.3,1)
         s += m + int(_u(g,.05,.8)*sr)
     return out
 
 def _knocks(n, sr, g):
+    "Three modes that die away at once, on a beat."
+    def mode(t): return torch.sin(2*math.pi*_log(g,200,5000)*t)*torch.exp(-t/_log(g,.005,.04))
     out, every = torch.zeros(n), _u(g,.12,.7)
     s = 0
     while s < n-3000:
         t = torch.arange(min(n-s, int(.12*sr)))/sr
-        ring = sum(torch.sin(2*math.pi*_log(g,200,5000)*t)*torch.exp(-t/_log(g,.005,.04)) for _ in range(3))
+        ring = sum(mode(t) for _ in range(3))
         out[s:s+len(t)] += ring*_u(g,.5,1)
         s += int(every*sr*_u(g,.8,1.2))
     return out

@@ -8,6 +8,7 @@ __all__ = ['SqueezeExcite', 'IRSE', 'StyleHead', 'BandHead', 'check_bands', 'Inv
 
 # %% ../nbs/53_inversion.ipynb #dba0f640
 import math
+from collections.abc import Callable, Iterable
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
@@ -74,9 +75,9 @@ class BandHead(nn.Module):
 
 # %% ../nbs/53_inversion.ipynb #78b5a1ec
 def check_bands(
-    bands,          # ranges of style layers
-    num_ws:int,     # style layers there are
-)->list:            # the same, as tuples
+    bands:Iterable,     # ranges of style layers
+    num_ws:int,         # style layers there are
+)->list:                # the same, as tuples
     "`SgsvgError` unless there are three ranges, and they cover style layers 0 to `num_ws` without gap."
     bands = [tuple(b) for b in bands]
     ends = [0, *(hi for _,hi in bands)]
@@ -275,11 +276,11 @@ class HeardInversion(nn.Module):
         self.calm, self.quiet = calm, quiet
 
     def forward(self,
-        probs:Tensor,       # of the classes, and of something else, `(T,k+1)`
-        code,               # class number, share of the loudness -> codes of these frames `(T,num_ws,w_dim)`
-        fps:float,          # frames a second
+        probs:Tensor,           # of the classes, and of something else, `(T,k+1)`
+        code:Callable,          # class number, share of the loudness -> codes of these frames `(T,num_ws,w_dim)`
+        fps:float,              # frames a second
         state:tuple|None=None,  # what the call before returned, to continue
-    )->tuple:               # codes `(T,num_ws,w_dim)`, state
+    )->tuple:                   # codes `(T,num_ws,w_dim)`, state
         "The codes of frames that follow each other."
         last, shown = state or (None, None)
         cls, k = choose(probs, self.margin, last), probs.shape[1]

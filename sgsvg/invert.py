@@ -8,13 +8,13 @@ __all__ = ['SEEN', 'POOLED', 'Likeness', 'Manifold', 'manifold', 'draws', 'canva
            'save_tuning', 'load_tuning', 'Steady', 'invert_film']
 
 # %% ../nbs/71_invert.ipynb #503c5d31
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .core import SgsvgError, keep_kwargs, load_model, save_model
+from .core import PathLike, Progress, SgsvgError, keep_kwargs, load_model, save_model
 from .features import FeatureNet
 from .losses import l1, perceptual
 
@@ -142,16 +142,16 @@ def _searched(start:Tensor, lr:float, pose:Tensor|None):
 
 # %% ../nbs/71_invert.ipynb #e9fe99be
 def invert(
-    generator:nn.Module,            # see `model.Draws`
-    likeness:Likeness,              # of the pictures that are wanted
-    home:Manifold,                  # where its codes lie
-    start:Tensor|None=None,         # codes to begin from, `(n,num_ws,w_dim)`; None: the mean
-    steps:int=200,                  # of Adam
-    lr:float=.05,                   # its largest step
-    pull:float=.002,                # weight of the distance from the mean
-    extra:Callable|None=None,       # `(ws, drawn) -> loss`: what else is wanted
-    pose:Tensor|None=None,          # the places to begin from, of a StyleGAN3, `(1,3)`; None: as ever
-    progress=iter,                  # wraps the iteration over steps, such as `tqdm`
+    generator:nn.Module,        # see `model.Draws`
+    likeness:Likeness,          # of the pictures that are wanted
+    home:Manifold,              # where its codes lie
+    start:Tensor|None=None,     # codes to begin from, `(n,num_ws,w_dim)`; None: the mean
+    steps:int=200,              # of Adam
+    lr:float=.05,               # its largest step
+    pull:float=.002,            # weight of the distance from the mean
+    extra:Callable|None=None,   # `(ws, drawn) -> loss`: what else is wanted
+    pose:Tensor|None=None,      # the places to begin from, of a StyleGAN3, `(1,3)`; None: as ever
+    progress:Progress=iter,     # wraps the iteration over steps, such as `tqdm`
 )->Found:
     "Codes whose pictures are like the wanted ones, by optimisation (Abdal et al. 2019, Image2StyleGAN)."
     if start is None: start = home.mean.expand(len(likeness.pictures), generator.num_ws, -1)
@@ -218,11 +218,11 @@ class PictureEncoder(nn.Module):
 # %% ../nbs/71_invert.ipynb #8b59ddc9
 @torch.no_grad()
 def learn_to_guess(
-    generator:nn.Module,    # see `model.Draws`
-    features:FeatureNet,    # through which its pictures are seen
-    codes:Tensor,           # of what it usually draws, `(n,w_dim)`, see `draws`
-    ridge:float=100.,       # as in `PictureEncoder.solve`
-    progress=iter,          # wraps the iteration, such as `tqdm`
+    generator:nn.Module,        # see `model.Draws`
+    features:FeatureNet,        # through which its pictures are seen
+    codes:Tensor,               # of what it usually draws, `(n,w_dim)`, see `draws`
+    ridge:float=100.,           # as in `PictureEncoder.solve`
+    progress:Progress=iter,     # wraps the iteration, such as `tqdm`
 )->PictureEncoder:
     "An encoder that has seen the generator's own pictures."
     def look(w):
@@ -233,13 +233,13 @@ def learn_to_guess(
 
 # %% ../nbs/71_invert.ipynb #6fe9f585
 def tune(
-    generator:nn.Module,    # its weights are as before afterwards
-    likeness:Likeness,      # of the pictures that are wanted
-    ws:Tensor,              # their codes, the pivots, `(n,num_ws,w_dim)`
-    steps:int=100,          # of Adam
-    lr:float=2e-3,          # its largest step
-    progress=iter,          # wraps the iteration over steps, such as `tqdm`
-)->dict[str,Tensor]:        # name of a weight of `generator.synthesis` -> what is to be added
+    generator:nn.Module,        # its weights are as before afterwards
+    likeness:Likeness,          # of the pictures that are wanted
+    ws:Tensor,                  # their codes, the pivots, `(n,num_ws,w_dim)`
+    steps:int=100,              # of Adam
+    lr:float=2e-3,              # its largest step
+    progress:Progress=iter,     # wraps the iteration over steps, such as `tqdm`
+)->dict[str,Tensor]:            # name of a weight of `generator.synthesis` -> what is to be added
     "How the generator has to differ to draw the pictures from these codes (PTI, Roich et al. 2021)."
     net = generator.synthesis
     before = {k: v.detach().clone() for k,v in net.named_parameters()}
@@ -277,13 +277,13 @@ def tuned(
 
 # %% ../nbs/71_invert.ipynb #2bb12410
 def save_tuning(
-    path,                           # the `.safetensors` file to write
+    path:PathLike,                  # the `.safetensors` file to write
     difference:dict[str,Tensor],    # what `tune` gave
 ):
     "Keep how a generator differs for a picture, as 16-bit numbers: half as large as the generator."
     save_model(path, {k: v.half() for k,v in difference.items()}, dict(kind='tuning'))
 
-def load_tuning(path)->dict[str,Tensor]:    # see `tuned`
+def load_tuning(path:PathLike)->dict[str,Tensor]:    # see `tuned`
     "What `save_tuning` wrote. `SgsvgError` for another file."
     tensors, meta = load_model(path)
     if meta.get('kind') != 'tuning': raise SgsvgError(f'{path} is a model, no tuning: give what save_tuning wrote')
@@ -304,7 +304,7 @@ class Steady(NamedTuple):
 def invert_film(
     generator:nn.Module,        # see `model.Draws`
     features:FeatureNet,        # through which its pictures are seen
-    pieces,                     # of the film, `(t,3,H,W)` in [-1,1], taken as needed
+    pieces:Iterable,            # of the film, `(t,3,H,W)` in [-1,1], taken as needed
     encoder:PictureEncoder,     # of the first guess
     steps:int=200,              # for the first piece; the others begin near their code, and take a third
     smooth:float=.1,            # weight of the steps from frame to frame

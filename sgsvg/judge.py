@@ -17,7 +17,8 @@ from .convolution import ResDown
 from .core import SgsvgError, keep_kwargs, load_model
 from .landscapes import CLASSES
 from .pretrained import build_net
-from .train import Stage, ema_of
+from .processes import share
+from .train import Stage, ema_of, rows
 
 # %% ../nbs/82_judge.ipynb #e76d5eaf
 class Judge(nn.Module):
@@ -105,7 +106,8 @@ class JudgeStage(Stage):
 
     def batch(self, step, generator):
         b = self.source.batch(self.batch_size, generator)
-        return {k: b[k] for k in ('cls', 'e')} | dict(frames=worn(b['frames'], generator))
+        whole = {k: b[k] for k in ('cls', 'e')} | dict(frames=worn(b['frames'], generator))
+        return rows(whole, share(self.batch_size))
 
 # %% ../nbs/82_judge.ipynb #aef7ed50
 @patch

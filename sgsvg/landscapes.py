@@ -100,7 +100,7 @@ ALIKE = {theirs: l.name for l in LANDSCAPES for theirs in l.alike}            # 
 N_CONDITION = len(CLASSES) + 5    # numbers of a `world.condition`: class, intensity, cosine and sine of two phases
 
 # %% ../nbs/20_landscapes.ipynb #32c370bb
-def normal_name(name):
+def normal_name(name:str):
     "`name` as the classes are written: lower case, blanks."
     return name.strip().lower().replace('_', ' ')
 
@@ -173,10 +173,10 @@ def _hour(u):
 
 # %% ../nbs/20_landscapes.ipynb #7a4fb7f8
 def caption(
-    cls:int,         # class number
-    e:float,         # intensity in [0,1]
-    z:Tensor,        # `(16,)` scene
-    generator=None,  # dice; None: torch's own
+    cls:int,                                # class number
+    e:float,                                # intensity in [0,1]
+    z:Tensor,                               # `(16,)` scene
+    generator:torch.Generator|None=None,    # dice; None: torch's own
 )->str:
     "An English sentence that names the class, its force, the hour and the weather, worded at random."
     pick = lambda xs: xs[int(torch.randint(len(xs), (), generator=generator))]

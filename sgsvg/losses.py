@@ -23,11 +23,11 @@ def _kl(logits:Tensor, weight:Tensor)->Tensor:
     return (torch.xlogy(p, p) - cross_entropy).sum(1).mean()
 
 def info_nce(
-    a:Tensor,           # (B,d), unit length
-    b:Tensor,           # (B,d), unit length
-    scale,              # inverse temperature
-    same:Tensor=None,   # (B,B) >= 0: how much b[j] answers a[i]; None: only j == i
-)->Tensor:              # scalar, 0 when every row is answered exactly as `same` says
+    a:Tensor,               # (B,d), unit length
+    b:Tensor,               # (B,d), unit length
+    scale:float|Tensor,     # inverse temperature
+    same:Tensor|None=None,  # (B,B) >= 0: how much b[j] answers a[i]; None: only j == i
+)->Tensor:                  # scalar, 0 when every row is answered exactly as `same` says
     "Symmetric InfoNCE (van den Oord et al. 2018), with soft targets where several answers are right."
     same = torch.eye(len(a), device=a.device) if same is None else same.float()
     with torch.autocast(a.device.type, enabled=False):
@@ -36,10 +36,10 @@ def info_nce(
 
 # %% ../nbs/56_losses.ipynb #c165cd77
 def same_event(
-    cls:Tensor,         # (B,) class of each pair
-    e:Tensor=None,      # (B,) intensity in [0,1]; None: class alone counts
-    width:float=.15,    # intensities this far apart count exp(-1/2)
-)->Tensor:              # (B,B) in [0,1], ones on the diagonal
+    cls:Tensor,             # (B,) class of each pair
+    e:Tensor|None=None,     # (B,) intensity in [0,1]; None: class alone counts
+    width:float=.15,        # intensities this far apart count exp(-1/2)
+)->Tensor:                  # (B,B) in [0,1], ones on the diagonal
     "How far pair j would be a right answer to question i."
     same = (cls[:,None]==cls).float()
     if e is None: return same
@@ -48,13 +48,13 @@ def same_event(
 
 # %% ../nbs/56_losses.ipynb #2d363bac
 def sound_loss(
-    sound:Tensor,       # (B,d) F_a of the windows
-    masked:Tensor,      # (B,d) F_a of the covered windows
-    image:Tensor,       # (B,d) F_v of the frames; no gradient goes there
-    text:Tensor,        # (B,d) F_t of the captions; no gradient goes there
-    scale,              # inverse temperature
-    same:Tensor=None,   # as in `info_nce`, for all three
-)->Tensor:              # scalar, 0 when all three are answered
+    sound:Tensor,           # (B,d) F_a of the windows
+    masked:Tensor,          # (B,d) F_a of the covered windows
+    image:Tensor,           # (B,d) F_v of the frames; no gradient goes there
+    text:Tensor,            # (B,d) F_t of the captions; no gradient goes there
+    scale:float|Tensor,     # inverse temperature
+    same:Tensor|None=None,  # as in `info_nce`, for all three
+)->Tensor:                  # scalar, 0 when all three are answered
     "InfoNCE(sound, image) + InfoNCE(sound, text) + InfoNCE(sound, masked sound): the paper's, for its sound encoder."
     seen = info_nce(sound, image.detach(), scale, same)
     told = info_nce(sound, text.detach(), scale, same)

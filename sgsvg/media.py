@@ -11,14 +11,14 @@ __all__ = ['LEADING', 'FORMATS', 'PIXELS', 'DAMAGED', 'LEAD', 'LATE', 'LEAP', 'B
 import ctypes
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 import av
 from av.container import InputContainer
 from av.format import ContainerFormat, formats_available
 from av.stream import Disposition
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 
 # %% ../nbs/10_media.ipynb #249146e2
 LEADING = set('''
@@ -43,7 +43,7 @@ PIXELS = 8192*4608   # of one picture: the largest that is decoded
 
 class MediaError(SgsvgError):
     "A file that cannot be used: one line. `why` is the reason alone, without the file's name and without what to do."
-    def __init__(self, path, why:str, do:str):
+    def __init__(self, path:PathLike, why:str, do:str):
         self.path, self.why = Path(path), why
         super().__init__(f'{path}: {why}; {do}')
 
@@ -59,16 +59,16 @@ def boxed(
 
 # %% ../nbs/10_media.ipynb #855c3c56
 def address(
-    path,      # of a file, with any characters
-)->str:        # for `av.open`, to read or to write
+    path:PathLike,  # of a file, with any characters
+)->str:             # for `av.open`, to read or to write
     "A path as FFmpeg cannot mistake it: it takes `12:30.wav` for something of the protocol `12`."
     return f'file:{Path(path).absolute()}'
 
 # %% ../nbs/10_media.ipynb #02e512bc
 def opened(
-    path,               # a file; never an address, a playlist or a device
-    part=None,          # a `Part` of it, to be opened in its place
-)->InputContainer:      # to be closed: use it in a `with`
+    path:PathLike,          # a file; never an address, a playlist or a device
+    part:'Part|None'=None,  # a `Part` of it, to be opened in its place
+)->InputContainer:          # to be closed: use it in a `with`
     "Open a media file. `MediaError` for what is none; no other file and no network address that it names is followed."
     p = Path(path)
     try:
@@ -107,9 +107,9 @@ def _start(track):
     return float(track.start_time*track.time_base)
 
 def begins(
-    picture,      # its track, None if there is none
-    sound=None,   # its track, None if there is none
-)->float:         # seconds on the file's own clock
+    picture:av.VideoStream|None,        # its track, None if there is none
+    sound:av.AudioStream|None=None,     # its track, None if there is none
+)->float:                               # seconds on the file's own clock
     "When a file begins: with its picture, or with its sound where that begins earlier by more than a coder's lead."
     p, s = _start(picture), _start(sound)
     if p is None or s is None: return p or s or 0.
@@ -145,7 +145,7 @@ def decode(packet:av.Packet)->list:
 # %% ../nbs/10_media.ipynb #c4a1ed0b
 class Part(io.RawIOBase):
     "The bytes of a file from `start` to `stop`, as a file."
-    def __init__(self, path, start:int, stop:int):
+    def __init__(self, path:PathLike, start:int, stop:int):
         self.file = open(path, 'rb')
         self.start = start
         self.stop = stop
@@ -153,10 +153,10 @@ class Part(io.RawIOBase):
     def readable(self): return True
     def seekable(self): return True
     def tell(self): return self.file.tell()-self.start
-    def seek(self, to, whence=0):
+    def seek(self, to:int, whence:int=0):
         base = (self.start, self.file.tell(), self.stop)[whence]
         return self.file.seek(max(self.start, base+to))-self.start
-    def read(self, n=-1):
+    def read(self, n:int=-1):
         left = max(0, self.stop-self.file.tell())
         return self.file.read(left if n < 0 else min(n, left))
     def close(self):
@@ -180,8 +180,8 @@ def _pages(f)->Iterator:
 
 # %% ../nbs/10_media.ipynb #1f0a4d19
 def links(
-    path,      # any file
-)->list:       # of `(start, stop)` in bytes
+    path:PathLike,  # any file
+)->list:            # of `(start, stop)` in bytes
     "The files that a chained Ogg file holds, one behind the other; of any other file, the whole."
     starts, first = [0], True
     with open(path, 'rb') as f:
@@ -200,8 +200,8 @@ DISCONT = 0x0200   # FFmpeg's flag AVFMT_TS_DISCONT
 
 # %% ../nbs/10_media.ipynb #48776b3e
 def steady(
-    box:InputContainer,      # an open file
-    row,                     # its packets, iterable
+    box:InputContainer,     # an open file
+    row:Iterable,           # its packets, iterable
 )->Iterator[av.Packet]:
     "The packets of `row`, their times put right where the clock of `box` starts anew."
     if not int(box.format.flags) & DISCONT:

@@ -8,16 +8,17 @@ __all__ = ['NETS', 'kind', 'build_part', 'as_file', 'Maps', 'Draws', 'Film', 'So
 # %% ../nbs/70_model.ipynb #9d6435b7
 import dataclasses, os, tempfile, torch
 import numpy as np
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 from fastcore.basics import patch
 from torch import Tensor
 from tqdm.auto import tqdm
-from .core import SgsvgError, amp_dtype, in_threads, load_model, model_file, number, pick_device, save_model, whole
+from .core import PathLike, SgsvgError, amp_dtype, in_threads, load_model, model_file, number, pick_device
+from .core import save_model, whole
 from . import audio, variants, video
-from .audio import MelSpec
+from .audio import MelSpec, Sound
 from .clipspace import ClipSpace, SoundEncoder, load_clip
 from .ears import Ear, HEARD, stream_heard
 from .landscapes import N_CONDITION
@@ -149,8 +150,8 @@ def _in_memory(sound)->tuple[np.ndarray, int]:
 # %% ../nbs/70_model.ipynb #5035a744
 @contextmanager
 def as_file(
-    sound,  # a file; or `(wave, sr)`: tensor or array `(channels,samples)` or `(samples,)` in [-1,1], rate in Hz
-):          # the file
+    sound:Sound,  # a file; or `(wave, sr)`: tensor or array `(channels,samples)` or `(samples,)` in [-1,1], rate in Hz
+):                  # the file
     "Yields a file that holds `sound`; a temporary one for a wave. `SgsvgError` for what is neither."
     if isinstance(sound, (str, os.PathLike)):
         yield sound
@@ -357,7 +358,7 @@ def _half(net)->dict:
     return {k: v.half() if v.is_floating_point() else v for k,v in net.state_dict().items()}
 
 @patch
-def save(self:SoundVideo, path):
+def save(self:SoundVideo, path:PathLike):
     "Write everything to one `.safetensors` file: weights in half precision, settings and provenance as JSON."
     nets = self.nets()
     specs = {part: {'class':kind(net), 'kwargs':net.kwargs} for part,net in nets.items()}
@@ -383,8 +384,8 @@ def _settings(meta:dict, path)->dict:
 # %% ../nbs/70_model.ipynb #f19e1fb9
 @patch(cls_method=True)
 def load(cls:SoundVideo,
-    model='default',    # an embedded one (`default`, `paper`), or a `.safetensors` file
-    device:str='auto',  # `auto`, `cpu` or `cuda`
+    model:PathLike='default',   # an embedded one (`default`, `paper`), or a `.safetensors` file
+    device:str='auto',          # `auto`, `cpu` or `cuda`
 )->SoundVideo:
     "Read a model; `SgsvgError` for a file that is not one."
     device = pick_device(device)
@@ -426,11 +427,11 @@ def noise(self:SoundVideo, seed:int)->Callable[[int], Tensor]:
 @patch
 @torch.inference_mode()
 def walk(self:SoundVideo,
-    windows:Tensor,  # log-mel around each frame, `(B,T,1,n_mels,width)`
-    noise:Tensor,    # what the seed adds, `(B,T,num_ws,w_dim)` or `(B,1,num_ws,w_dim)`
-    fps:float,       # frames a second
-    state=None,      # where to go on, from the call before; None: the start
-)->tuple:            # path `(B,T,num_ws,w_dim)`, and the state from which to go on
+    windows:Tensor,                 # log-mel around each frame, `(B,T,1,n_mels,width)`
+    noise:Tensor,                   # what the seed adds, `(B,T,num_ws,w_dim)` or `(B,1,num_ws,w_dim)`
+    fps:float,                      # frames a second
+    state:tuple|Tensor|None=None,   # where to go on, from the call before; None: the start
+)->tuple:                           # path `(B,T,num_ws,w_dim)`, and the state from which to go on
     "From windows to a path. One of the first code only hears the first window."
     heard = windows[:,:1] if self.trajectory.first_code_only else windows
     codes = self.inversion(heard.to(self.device).flatten(0, 1))
@@ -445,12 +446,12 @@ def walk(self:SoundVideo,
 @patch
 @torch.inference_mode()
 def walk_heard(self:SoundVideo,
-    probs:Tensor,   # what the ear hears, `(T,10)`
-    loud:Tensor,    # loudness, `(T,)` in [0,1]
-    z:Tensor,       # the scene, `(1,z_dim)`
-    fps:float,      # frames a second
-    state=None,     # where to go on, from the call before; None: the start
-)->tuple:           # path `(1,T,num_ws,w_dim)`, and the state from which to go on
+    probs:Tensor,                   # what the ear hears, `(T,10)`
+    loud:Tensor,                    # loudness, `(T,)` in [0,1]
+    z:Tensor,                       # the scene, `(1,z_dim)`
+    fps:float,                      # frames a second
+    state:tuple|Tensor|None=None,   # where to go on, from the call before; None: the start
+)->tuple:                           # path `(1,T,num_ws,w_dim)`, and the state from which to go on
     "From what is heard to a path."
     first, before = state or (0, (None, None))
     T = len(loud)
@@ -464,7 +465,7 @@ def walk_heard(self:SoundVideo,
 
 @patch
 def heard(self:SoundVideo,
-    sound,                      # any file with sound, or `(wave, sr)`
+    sound:Sound,                # any file with sound, or `(wave, sr)`
     seconds:float|None=None,    # at most this much of it
 )->tuple[str,float]|None:       # the likeliest class, or `something else`, and its probability; None without an ear
     "What most of a sound is, as the ear hears it."
@@ -477,44 +478,58 @@ def heard(self:SoundVideo,
 # %% ../nbs/70_model.ipynb #9760cd09
 @patch
 def rate(self:SoundVideo,
-    seconds=None,  # how much of a sound, None for all
-    fps=None,      # frames a second, None for the model's
-)->float:          # frames a second
+    seconds:float|None=None,    # how much of a sound, None for all
+    fps:float|None=None,        # frames a second, None for the model's
+)->float:                       # frames a second
     "The rate that is meant; `SgsvgError` for a rate or a time that cannot be."
     if seconds is not None: number('seconds', seconds)
     return self.fps if fps is None else number('fps', fps, high=1000)
 
 # %% ../nbs/70_model.ipynb #b87e9e11
 @patch
-def _by_windows(self:SoundVideo, file, fps:float, seconds:float|None, seed:int, chunk:int)->Iterator:
-    "The path of a file as its windows say."
-    noise, state = self.noise(seed), None
-    middle = self.trajectory.first_code_only
+def stream_walk(self:SoundVideo,
+    file:PathLike,              # any file with sound
+    noise:Callable,             # how many frames -> what is added to their codes, see `walk`
+    fps:float,                  # frames a second
+    seconds:float|None=None,    # at most this much of the sound
+    chunk:int=64,               # frames a piece
+)->Iterator:                    # pieces of path `(1,t,num_ws,w_dim)`, each with its loudness `(t,)`
+    "`walk` through a file of any length."
+    state, middle = None, self.trajectory.first_code_only
     for windows, loud in audio.stream_windows(file, fps, self.mel, seconds, chunk, middle=middle):
         path, state = self.walk(windows[None], noise(len(windows)), fps, state)
         yield path, loud
 
+# %% ../nbs/70_model.ipynb #62392354
 @patch
-def _by_ear(self:SoundVideo, file, fps:float, seconds:float|None, seed:int, chunk:int)->Iterator:
-    "The path of a file as the ear says."
-    z, state = self.draw_scene(seed), None
+def stream_walk_heard(self:SoundVideo,
+    file:PathLike,              # any file with sound
+    z:Tensor,                   # the scene, `(1,z_dim)`
+    fps:float,                  # frames a second
+    seconds:float|None=None,    # at most this much of the sound
+    chunk:int=64,               # frames a piece
+)->Iterator:                    # pieces of path `(1,t,num_ws,w_dim)`, each with its loudness `(t,)`
+    "`walk_heard` through a file of any length."
+    state = None
     for probs, loud in stream_heard(self.ear, file, fps, seconds, chunk):
         path, state = self.walk_heard(probs, loud, z, fps, state)
         yield path, loud
 
+# %% ../nbs/70_model.ipynb #289fdcbf
 @patch
 def paths(self:SoundVideo,
-    sound,                    # any file with sound, or `(wave, sr)` with `wave` `(channels,samples)`
-    seconds:float|None=None,  # at most this much of the sound
-    fps:float|None=None,      # frames a second; None: as trained
-    seed:int=0,               # which scene
-    chunk:int=64,             # frames a piece
-)->Iterator:                  # pieces of path `(1,t,num_ws,w_dim)`, each with its loudness `(t,)`
+    sound:Sound,                # any file with sound, or `(wave, sr)` with `wave` `(channels,samples)`
+    seconds:float|None=None,    # at most this much of the sound
+    fps:float|None=None,        # frames a second; None: as trained
+    seed:int=0,                 # which scene
+    chunk:int=64,               # frames a piece
+)->Iterator:                    # pieces of path `(1,t,num_ws,w_dim)`, each with its loudness `(t,)`
     "Walk through W+ as `sound` says."
     fps, seed = self.rate(seconds, fps), whole('seed', seed)
     seconds = None if seconds is None else float(seconds)
-    way = self._by_ear if isinstance(self.inversion, HeardInversion) else self._by_windows
-    with as_file(sound) as file: yield from way(file, fps, seconds, seed, chunk)
+    hears = isinstance(self.inversion, HeardInversion)
+    walk, scene = (self.stream_walk_heard, self.draw_scene) if hears else (self.stream_walk, self.noise)
+    with as_file(sound) as file: yield from walk(file, scene(seed), fps, seconds, chunk)
 
 # %% ../nbs/70_model.ipynb #2f73cf85
 @patch
@@ -528,9 +543,9 @@ def _batch(self:SoundVideo, ws:Tensor)->Tensor:
 # %% ../nbs/70_model.ipynb #7300815f
 @patch
 def drawn(self:SoundVideo,
-    paths,             # pieces of path `(1,t,num_ws,w_dim)`
-    batch:int=16,      # frames at a time
-)->Iterator[Tensor]:   # frames `(batch,3,H,W)` in [-1,1]
+    paths:Iterable,     # pieces of path `(1,t,num_ws,w_dim)`
+    batch:int=16,       # frames at a time
+)->Iterator[Tensor]:    # frames `(batch,3,H,W)` in [-1,1]
     "The frames of a path: on a CPU each batch by one thread, the next ones meanwhile."
     batches = (ws for path in paths for ws in path[0].split(batch))
     return (in_threads if self.device.type == 'cpu' else map)(self._batch, batches)
@@ -543,7 +558,7 @@ def draw(self:SoundVideo, path:Tensor)->Tensor:
 # %% ../nbs/70_model.ipynb #b84bdf2c
 @patch
 def frames(self:SoundVideo,
-    sound,                      # any file with sound, or `(wave, sr)` with `wave` `(channels,samples)`
+    sound:Sound,                # any file with sound, or `(wave, sr)` with `wave` `(channels,samples)`
     seconds:float|None=None,    # at most this much of the sound
     fps:float|None=None,        # frames a second; None: as trained
     seed:int=0,                 # which scene
@@ -554,8 +569,8 @@ def frames(self:SoundVideo,
 # %% ../nbs/70_model.ipynb #b3093a97
 @patch
 def generate(self:SoundVideo,
-    sound,                      # any file with sound, or `(wave, sr)` with `wave` `(channels,samples)`
-    out,                        # the `.mp4` to write
+    sound:Sound,                # any file with sound, or `(wave, sr)` with `wave` `(channels,samples)`
+    out:PathLike,               # the `.mp4` to write
     seconds:float|None=None,    # at most this much of the sound
     fps:float|None=None,        # frames a second; None: as trained
     seed:int=0,                 # which scene

@@ -21,7 +21,7 @@ def _from_sun(v):
     return ((v.x-v.sx)**2 + (v.y-v.sy)**2).sqrt()
 
 # %% ../nbs/23_painters.ipynb #877761df
-def sky(v):
+def sky(v:SimpleNamespace):
     "Gradient, stars, sun or moon with its glow."
     t = (1 - v.y/v.hor).clamp(0,1)
     img = lerp(v.pal.horizon, v.pal.zenith, t**.75)
@@ -41,11 +41,11 @@ def sky(v):
 
 # %% ../nbs/23_painters.ipynb #3121f148
 def clouds(
-    v,                  # the view
-    img:Tensor,         # picture so far, `(B,3,H,W)`
-    cover=None,         # share of the sky; None: the scene's
-    light:Tensor=None,  # colour of what is lit, `(B,3,1,1)`
-    dark:Tensor=None,   # colour of what is not
+    v:SimpleNamespace,              # the view
+    img:Tensor,                     # picture so far, `(B,3,H,W)`
+    cover:Tensor|float|None=None,   # share of the sky; None: the scene's
+    light:Tensor|None=None,         # colour of what is lit, `(B,3,1,1)`
+    dark:Tensor|None=None,          # colour of what is not
 )->Tensor:
     "Fractal clouds on a plane above, lit from the sun's side."
     cover = v.u.cloud if cover is None else cover
@@ -66,19 +66,19 @@ def clouds(
     return lerp(img, lerp(dark, light, tone), .92*m)
 
 # %% ../nbs/23_painters.ipynb #1e82778c
-def albedo(v):
+def albedo(v:SimpleNamespace):
     "Ground colour: ochre and rock where plants are few, green where many; hue drifts."
     green = blend(v, 0x4f7a34, 0x7f8a34, v.u.hue)
     bare = blend(v, 0x8a6a4a, 0x777078, v.u.hue)
     return lerp(bare, green, smooth(.1,.7,v.u.plants))
 
-def lit_ground(v):
+def lit_ground(v:SimpleNamespace):
     "Ground colour in the scene's light."
     return albedo(v)*v.pal.ambient
 
 # %% ../nbs/23_painters.ipynb #f7bbc4e0
 def layer(
-    v,                  # the view
+    v:SimpleNamespace,  # the view
     img:Tensor,         # picture so far, `(B,3,H,W)`
     line:Tensor,        # height of its upper edge, `(B,1,1,W)`
     colour:Tensor,      # `(B,3,1,1)`
@@ -96,11 +96,11 @@ def layer(
 
 # %% ../nbs/23_painters.ipynb #9a340531
 def hills(
-    v,                 # the view
-    img:Tensor,        # picture so far, `(B,3,H,W)`
-    n:int=3,           # layers
-    height:float=1.,   # of the mountains
-    near:float=.12,    # how far below the horizon the last layer begins
+    v:SimpleNamespace,  # the view
+    img:Tensor,         # picture so far, `(B,3,H,W)`
+    n:int=3,            # layers
+    height:float=1.,    # of the mountains
+    near:float=.12,     # how far below the horizon the last layer begins
 )->Tensor:
     "Mountain layers from far to near, each less hazy and moving faster with the camera."
     lit = lit_ground(v)
@@ -119,11 +119,11 @@ def hills(
 
 # %% ../nbs/23_painters.ipynb #106513e7
 def ground(
-    v,               # the view
-    img:Tensor,      # picture so far, `(B,3,H,W)`
-    top:Tensor,      # height of its far edge, `(B,1,1,W)`
-    colour:Tensor,   # `(B,3,1,1)`
-    scale:float=1.,  # how fine its surface is
+    v:SimpleNamespace,  # the view
+    img:Tensor,         # picture so far, `(B,3,H,W)`
+    top:Tensor,         # height of its far edge, `(B,1,1,W)`
+    colour:Tensor,      # `(B,3,1,1)`
+    scale:float=1.,     # how fine its surface is
 )->Tensor:
     "A plane seen in perspective from the line `top` down."
     d = 1/(v.y-top).clamp(min=0).add(.1)
@@ -137,13 +137,13 @@ def ground(
 
 # %% ../nbs/23_painters.ipynb #df3c6651
 def trees(
-    v,                # the view
-    img:Tensor,       # picture so far, `(B,3,H,W)`
-    line:Tensor,      # where they stand, `(B,1,1,W)`
-    colour:Tensor,    # `(B,3,1,1)`
-    k:float=0,        # which row of trees
-    size:float=.09,   # height
-    freq:float=9.,    # trees in a picture's height
+    v:SimpleNamespace,  # the view
+    img:Tensor,         # picture so far, `(B,3,H,W)`
+    line:Tensor,        # where they stand, `(B,1,1,W)`
+    colour:Tensor,      # `(B,3,1,1)`
+    k:float=0,          # which row of trees
+    size:float=.09,     # height
+    freq:float=9.,      # trees in a picture's height
 )->Tensor:
     "A row of conifers standing on `line`."
     t = (v.x + .6*v.pan)*freq + k*.37
@@ -159,9 +159,9 @@ def trees(
 
 # %% ../nbs/23_painters.ipynb #8b02e326
 def mist(
-    v,           # the view
-    img:Tensor,  # picture so far, `(B,3,H,W)`
-    amount,      # 0 none, 1 thick
+    v:SimpleNamespace,      # the view
+    img:Tensor,             # picture so far, `(B,3,H,W)`
+    amount:Tensor|float,    # 0 none, 1 thick
 )->Tensor:
     "A soft horizontal veil near the horizon."
     n = noise(v.x*.5+.2*v.pan+.05*cyc(v.slow),
@@ -172,17 +172,17 @@ def mist(
 
 # %% ../nbs/23_painters.ipynb #fcd264cf
 def land(
-    v,                # the view
-    height:float=1.,  # of the hills
-    near:float=.12,   # how far below the horizon the last of them begins
-)->Tensor:            # `(B,3,H,W)`
+    v:SimpleNamespace,  # the view
+    height:float=1.,    # of the hills
+    near:float=.12,     # how far below the horizon the last of them begins
+)->Tensor:              # `(B,3,H,W)`
     "Sky, clouds, hills and mist: the stage of most classes."
     img = clouds(v, sky(v))
     img = hills(v, img, height=height, near=near)
     return mist(v, img, .75*v.u.mist)
 
 # %% ../nbs/23_painters.ipynb #92694a02
-def foam_colour(v):
+def foam_colour(v:SimpleNamespace):
     "The colour of foam in the scene's light: nearly white, only half as coloured as the light."
     glow = .25*v.pal.light*(1-.5*v.night)
     c = v.pal.ambient*.75 + glow + .06
@@ -190,8 +190,8 @@ def foam_colour(v):
     return lerp(c, grey, .5).clamp(0,1)
 
 def mirrored(
-    v,  # the view
-    t,  # height above the horizon, 0 to 1
+    v:SimpleNamespace,  # the view
+    t:Tensor,           # height above the horizon, 0 to 1
 ):
     "The colour of the sky, as water shows it."
     return lerp(v.pal.horizon, v.pal.zenith, t)
@@ -199,7 +199,7 @@ def mirrored(
 # %% ../nbs/23_painters.ipynb #cb407321
 PAINTERS = {}  # key of a class -> its painter
 
-def painter(key):
+def painter(key:str):
     "Decorator: the function paints the class of this key."
     def keep(f):
         PAINTERS[key] = f
@@ -224,7 +224,7 @@ def _fireball_at(v):
 
 # %% ../nbs/23_painters.ipynb #f18b9e39
 @painter('explosion')
-def explosion(v):
+def explosion(v:SimpleNamespace):
     "Fireball, flash, smoke and sparks over dark land; the size grows with `e`."
     _burn(v, .42, .6)
     f = _fireball_at(v)
@@ -303,7 +303,7 @@ def _sparks(v, f, n=28):
 
 # %% ../nbs/23_painters.ipynb #72efa236
 @painter('fire')
-def fire(v):
+def fire(v:SimpleNamespace):
     "A campfire at nightfall; flame height and glow follow `e`."
     u = v.u
     _burn(v, .38, .55)
@@ -445,7 +445,7 @@ _RAIN = (   # columns, speed, length, strength
 
 # %% ../nbs/23_painters.ipynb #395ed9a3
 @painter('rain')
-def raining(v):
+def raining(v:SimpleNamespace):
     "Grey light, puddles and slanted streaks in three depths; more, darker and denser with `e`."
     _overcast(v)
     img = clouds(v, sky(v), .95,
@@ -554,7 +554,7 @@ def _collar(v, dx, foot):
 
 # %% ../nbs/23_painters.ipynb #f05b1293
 @painter('waves')
-def splashing(v):
+def splashing(v:SimpleNamespace):
     "Waves on a rocky shore; height and whiteness of the spray follow `e`."
     u = v.u
     far = lerp(lit_ground(v)*.6, v.pal.haze, .6)
@@ -568,7 +568,7 @@ def splashing(v):
 
 # %% ../nbs/23_painters.ipynb #fe11cd77
 @painter('stream')
-def brook(v):
+def brook(v:SimpleNamespace):
     "A mountain stream between green banks; its white water follows `e`."
     u = v.u
     v.hor = v.hor-.1
@@ -666,7 +666,7 @@ def _stormy(v):
 
 # %% ../nbs/23_painters.ipynb #36795a9d
 @painter('thunder')
-def thunder(v):
+def thunder(v:SimpleNamespace):
     "Storm clouds and lightning; without `e` all is dark, with it bolts light clouds and land."
     _stormy(v)
     flash = blend(v, 0x8fa4ff, 0xd4b8ff, v.u.hue)
@@ -736,7 +736,7 @@ def _bolts(v, img, f):
 
 # %% ../nbs/23_painters.ipynb #97e68cba
 @painter('bubbles')
-def underwater(v):
+def underwater(v:SimpleNamespace):
     "Blue-green water with shafts of light, a seabed with weeds, and bubbles whose number and size follow `e`."
     day = v.pal.ambient.mean(1,keepdim=True)*.6+.4
     hue = blend(v, 0x17a0d0, 0x1fb890, v.u.water)
@@ -848,7 +848,7 @@ def _fall_at(v):
 
 # %% ../nbs/23_painters.ipynb #f969887a
 @painter('waterfall')
-def waterfall(v):
+def waterfall(v:SimpleNamespace):
     "A cliff with a white fall into a pool; width, whiteness and mist follow `e`."
     v.hor = v.hor-.08
     f = _fall_at(v)
@@ -916,7 +916,7 @@ def _fall(v, img, f):
 
 # %% ../nbs/23_painters.ipynb #6d3878a7
 @painter('wind')
-def wind(v):
+def wind(v:SimpleNamespace):
     "A field, a bending tree, torn clouds and flying leaves; bend and streaks follow `e`."
     u = v.u
     field = blend(v, 0x7a9a3a, 0xb89a48, u.hue)*v.pal.ambient

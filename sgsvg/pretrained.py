@@ -13,13 +13,14 @@ __all__ = ['POSITIONAL', 'TRAINING', 'SIZES', 'CHOICES', 'PARTIAL', 'SCHEDULE', 
 # %% ../nbs/45_pretrained.ipynb #316dcd11
 import re, struct
 from math import prod
+from collections.abc import Callable
 from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from . import core, stylegan2, stylegan3
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 from .filters import fir
 from .unpickle import Network, Stored, all_whole, plain_file, read_pickle, real, refuse, safe_text
 
@@ -168,12 +169,12 @@ def _check_numbers(tensors:dict):
     raise SgsvgError(f'holds NaN or infinite numbers in {where}: give a snapshot from before its training broke down')
 
 def build_net(
-    cls, kwargs:dict,          # our class, or what makes one, and its arguments
-    tensors:dict[str,Tensor],  # by our names
-    strict:bool=True,          # a missing or an unknown tensor is an error
-    own=(),                    # names that stay as they are built where the file lacks them
-    advice:str=PARTIAL,        # ends the line of an error about missing or unknown tensors
-)->tuple[nn.Module, list]:     # the net, and rows `(name, shape, 'read' | 'drawn' | 'missing' | 'not used')`
+    cls:Callable, kwargs:dict,  # our class, or what makes one, and its arguments
+    tensors:dict[str,Tensor],   # by our names
+    strict:bool=True,           # a missing or an unknown tensor is an error
+    own:tuple=(),               # names that stay as they are built where the file lacks them
+    advice:str=PARTIAL,         # ends the line of an error about missing or unknown tensors
+)->tuple[nn.Module, list]:      # the net, and rows `(name, shape, 'read' | 'drawn' | 'missing' | 'not used')`
     "Build a net and fill it, in float32, ready to use. `SgsvgError` where tensors and arguments do not fit."
     want = _wanted(cls, kwargs)
     rows = _account(want, tensors, own)
@@ -339,8 +340,8 @@ def _entries(found:dict):
 
 # %% ../nbs/45_pretrained.ipynb #0e1a214a
 def dotted(
-    found,       # nested dicts out of a file, or one object
-)->dict:         # dotted name -> value
+    found:object,   # nested dicts out of a file, or one object
+)->dict:            # dotted name -> value
     "All that a file holds, by its name without the wrappers' segments."
     if type(found) is not dict: return {'': found}
     names,kinds = {},(Stored, Tensor, Network)
@@ -355,9 +356,9 @@ def dotted(
 AVERAGE = re.compile(r'[Ee]ma(?![a-z])|EMA|[Aa]verag')
 
 def places(
-    names:dict,          # from `dotted`
-    anchors=ANCHORS,     # names of which a net has one
-)->list[str]:            # with a dot at the end, or ''
+    names:dict,             # from `dotted`
+    anchors:tuple=ANCHORS,  # names of which a net has one
+)->list[str]:               # with a dot at the end, or ''
     "Prefixes behind which a net stands."
     networks = [k for k,v in names.items() if type(v) is Network and 'Discriminator' not in v.name]
     found = [f'{k}.' if k else '' for k in networks]
@@ -516,9 +517,9 @@ def _from_found(found, size:int, strict:bool):
 
 # %% ../nbs/45_pretrained.ipynb #a5a8599d
 def read_stylegan(
-    path,                  # NVIDIA's `.pkl`, rosinality's `.pt`, a state dict, or a model file of ours
-    strict:bool=True,      # a tensor that is missing or left over is an error
-)->tuple[nn.Module, list]: # our generator, float32, on the CPU; rows `(name, shape, what became of it)`
+    path:PathLike,          # NVIDIA's `.pkl`, rosinality's `.pt`, a state dict, or a model file of ours
+    strict:bool=True,       # a tensor that is missing or left over is an error
+)->tuple[nn.Module, list]:  # our generator, float32, on the CPU; rows `(name, shape, what became of it)`
     """Somebody's generator, and an account of every tensor.
     `SgsvgError` for what is no StyleGAN, is damaged, or asks for anything to be run."""
     path = plain_file(path)
@@ -530,7 +531,7 @@ def read_stylegan(
         raise SgsvgError(f'{path}: not the network that it says ({type(e).__name__}: {safe_text(str(e))})') from e
 
 def load_stylegan(
-    path,               # see `read_stylegan`
+    path:PathLike,      # see `read_stylegan`
     device:str='cpu',   # `auto`, `cpu` or `cuda`
 )->nn.Module:           # `stylegan2.Generator` or `stylegan3.Generator`
     "Somebody's generator, ready to draw: `mapping(z, c, truncation_psi)`, `synthesis(ws, noise_mode)`."

@@ -7,13 +7,14 @@ __all__ = ['tilt', 'Recordings', 'origins']
 
 # %% ../nbs/34_recordings.ipynb #e746f9ac
 import csv, warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch.nn.functional import pad
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 from .audio import read as read_sound, to_stereo
 from .landscapes import ALIKE, CLASSES, class_named, class_number, normal_name
 from .dataset import split_of
@@ -167,12 +168,12 @@ class Recordings:
     """Labelled recordings of one split; item i is `(wave (1 or 2,n), cls, source)`. Without a folder it is empty.
     Bad tables and files raise `SgsvgError`."""
     def __init__(self,
-        folder,                # folder of sound files, or a copy of ESC-50, AudioSet or VGGSound, or None
-        labels=None,           # its table; None: `labels.csv` (file, class and perhaps source), or the collection's
-        holdout=.2,            # as in `split_of`; a table's own split comes before it, names on top of that
-        sr:int=22050,          # Hz of the waves
-        split:str=None,        # 'train', 'test', or None for both
-        names:dict|None=ALIKE, # their class -> ours; None: the classes keep their names
+        folder:PathLike|None,       # folder of sound files, or a copy of ESC-50, AudioSet or VGGSound, or None
+        labels:PathLike|None=None,  # its table; None: `labels.csv` (file, class, perhaps source), or the collection's
+        holdout:float|Iterable=.2,  # as in `split_of`; a table's own split comes before it, names on top of that
+        sr:int=22050,               # Hz of the waves
+        split:str|None=None,        # 'train', 'test', or None for both
+        names:dict|None=ALIKE,      # their class -> ours; None: the classes keep their names
     ):
         rows, self._own = ([], True) if folder is None else _labelled(folder, labels, names)
         self.classes = CLASSES if names is not None else tuple(sorted({c for _, c in rows}))
@@ -225,9 +226,9 @@ def _readable(self:Recordings, i):
 # %% ../nbs/34_recordings.ipynb #794f5a98
 @patch
 def windows(self:Recordings,
-    seconds,    # of a window; a recording that is shorter is given whole
-    hop=None,   # seconds from one window to the next; None: end to end
-):              # `(wave (1 or 2,n), cls, source)`
+    seconds:float,          # of a window; a recording that is shorter is given whole
+    hop:float|None=None,    # seconds from one window to the next; None: end to end
+):                          # `(wave (1 or 2,n), cls, source)`
     "All windows, in order."
     n, step = round(seconds*self.sr), round((hop or seconds)*self.sr)
     for wave, cls, source in filter(None, map(self._readable, range(len(self)))):
@@ -237,11 +238,11 @@ def windows(self:Recordings,
 
 # %% ../nbs/34_recordings.ipynb #a6c3df06
 @patch
-def draw(self:Recordings,
-    seconds,          # of the window; a recording that is shorter is padded with silence
-    generator=None,   # of the drawing
-    colour=2.,        # the largest `tilt`, dB
-):                    # `(wave (1 or 2,n), cls, source)`
+def pick(self:Recordings,
+    seconds:float,                          # of the window; a recording that is shorter is padded with silence
+    generator:torch.Generator|None=None,    # of the drawing
+    colour:float=2.,                        # the largest `tilt`, dB
+):                                          # `(wave (1 or 2,n), cls, source)`
     "A random window."
     pick = lambda n: int(torch.randint(n, (), generator=generator))
     item, n = None, round(seconds*self.sr)
@@ -258,8 +259,8 @@ def draw(self:Recordings,
 
 # %% ../nbs/34_recordings.ipynb #17ff3c4b
 def origins(
-    folder,     # with labels.csv (file, perhaps source, perhaps origin)
-)->dict:        # recording -> its collection; recordings whose origin is not told are not in it
+    folder:PathLike|None,   # with labels.csv (file, perhaps source, perhaps origin)
+)->dict:                    # recording -> its collection; recordings whose origin is not told are not in it
     "Where the recordings of a folder come from."
     path = Path(folder)/'labels.csv'
     if not path.is_file(): return {}

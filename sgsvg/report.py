@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 import av, numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from .core import SgsvgError, atomic_path
+from .core import PathLike, SgsvgError, atomic_path
 from .media import boxed
 from .checks import REASONS
-from .shards import FORMAT, read_piece, read_shard, readable
+from .shards import FORMAT, read_piece, read_shard, readable, Row
 
 # %% ../nbs/32_report.ipynb #0b41d478
 PUT_RIGHT = {
@@ -46,8 +46,8 @@ def _line(r):
     return [*asked, *fate, file, r.key, *map(r.facts.get, _FOUND)]
 
 def write_csv(
-    rows,   # all `Row`s, those that are left out too
-    path,   # of the table, `report.csv`
+    rows:list[Row],     # all `Row`s, those that are left out too
+    path:PathLike,      # of the table, `report.csv`
 ):
     "A line per clip that was asked for; what was found stands behind what became of it."
     with atomic_path(path) as p, open(p, 'w', newline='', encoding='utf-8') as f:
@@ -75,9 +75,9 @@ def _versions():
 
 # %% ../nbs/32_report.ipynb #5a493569
 def card_of(
-    rows,          # all `Row`s, those that are left out too
-    shards:dict,   # name -> (clips, sha256)
-    **settings,    # how the set was made
+    rows:list[Row],     # all `Row`s, those that are left out too
+    shards:dict,        # name -> (clips, sha256)
+    **settings,         # how the set was made
 )->dict:
     "What `dataset.json` says."
     kept = [r for r in rows if not r.reasons]
@@ -148,9 +148,9 @@ def _chapter(kind, rows):
 
 # %% ../nbs/32_report.ipynb #657bea58
 def write_html(
-    rows,        # all `Row`s, those that are left out too
-    card:dict,   # of `card_of`
-    path,        # of the page, `report.html`
+    rows:list[Row],     # all `Row`s, those that are left out too
+    card:dict,          # of `card_of`
+    path:PathLike,      # of the page, `report.html`
 ):
     "Counts, then thumbnails by reason. One file that needs no other."
     with atomic_path(path) as p, open(p, 'w', encoding='utf-8') as f:
@@ -213,9 +213,9 @@ def _put(sheet, x, y, cell, about, members):
 
 # %% ../nbs/32_report.ipynb #b1dc20aa
 def contact_sheet(
-    out,           # folder of a built set
-    per_class=6,   # clips a class
-    cell=128,      # pixels
+    out:PathLike,       # folder of a built set
+    per_class:int=6,    # clips a class
+    cell:int=128,       # pixels
 )->Image.Image:
     "Pictures and sounds of a set at a glance, a row per class."
     path = Path(out)/'dataset.json'

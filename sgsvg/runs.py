@@ -23,9 +23,10 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
 import torch
+import torch.distributed as dist
 from fastcore.basics import patch
 from torch import Tensor, nn
-from .core import EMBEDDED, SgsvgError, atomic_path, model_file, pick_device, save_model, write_json
+from .core import EMBEDDED, PathLike, SgsvgError, atomic_path, model_file, pick_device, save_model, write_json
 
 # %% ../nbs/01_runs.ipynb #8434e37a
 def _number(x)->float:
@@ -54,9 +55,9 @@ KINDS = dict(int=('a whole number', _whole), float=('a number', _number), bool=(
              list=('a list such as 3,4', _row), str=('text', _text))
 
 def cast(
-    name:str,   # of the parameter
-    value,      # what it was given
-    kind:str,   # `int`, `float`, `bool`, `list` or `str`; any other kind is taken as it comes
+    name:str,       # of the parameter
+    value:object,   # what it was given
+    kind:str,       # `int`, `float`, `bool`, `list` or `str`; any other kind is taken as it comes
 ):
     "`value` as `kind`; `SgsvgError` where that cannot be meant."
     if kind not in KINDS: return value
@@ -105,9 +106,9 @@ def _given(
 
 # %% ../nbs/01_runs.ipynb #a095976c
 def net_file(
-    name:str,       # of the parameter
-    value:str,      # a run under `root`, a file, the folder of a run, or an embedded model
-    root='runs',    # folder of all runs
+    name:str,               # of the parameter
+    value:str,              # a run under `root`, a file, the folder of a run, or an embedded model
+    root:PathLike='runs',   # folder of all runs
 )->Path:
     "The file of a trained net; `SgsvgError` if there is none."
     if not value: raise SgsvgError(f"{name} is empty: name a run under {root}, or a file")
@@ -121,7 +122,7 @@ def net_file(
     raise SgsvgError(f"{name}: {why}: train it first, or give another with -p {name}")
 
 # %% ../nbs/01_runs.ipynb #eae769a1
-def file_hash(path)->str:
+def file_hash(path:PathLike)->str:
     "SHA-256 of a file, in hex."
     with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
 
@@ -214,9 +215,9 @@ def _with_given(path:Path, given:dict)->list[str]:
     return [*sources[:at+1], '# Parameters\n' + ''.join(lines), *sources[at+1:]]
 
 def play(
-    notebook,       # file
-    given:dict,     # name of a parameter -> value, or its text
-):                  # the names that there are so far, after each cell
+    notebook:PathLike,  # file
+    given:dict,         # name of a parameter -> value, or its text
+):                      # the names that there are so far, after each cell
     "Run the code cells of a notebook in this process. What stops a cell is raised here."
     path = Path(notebook)
     space = dict(__name__='__main__', In=[])
@@ -263,7 +264,7 @@ class Run:
     """The folder `root/id` of one run: `config.json`, `metrics.jsonl`, `samples/`, `state/`.
     An existing run is taken up again. `SgsvgError` if it was started with other parameters."""
     def __init__(self,
-        root,           # folder of all runs
+        root:PathLike,  # folder of all runs
         id:str,         # name of this run
         config:dict,    # every parameter as resolved
     ):
@@ -281,7 +282,8 @@ class Run:
         self.config = dict(id=id, params=_plain(config), device=device, threads=torch.get_num_threads(),
                            versions=_versions(), commit=_commit(), started=time.strftime('%Y-%m-%dT%H:%M:%S%z'))
         if self._config.exists(): self._take_up()
-        write_json(self._config, self.config)
+        several = dist.is_available() and dist.is_initialized()
+        if not several or dist.get_rank() == 0: write_json(self._config, self.config)
 
 # %% ../nbs/01_runs.ipynb #9ced42e6
 @patch

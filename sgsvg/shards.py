@@ -10,7 +10,7 @@ __all__ = ['FORMAT', 'Row', 'plain', 'readable', 'encode_picture', 'encode_sound
 import hashlib, io, json, math, re, tarfile
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,7 +24,7 @@ from fastcore.basics import patch
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm.auto import tqdm
-from .core import SgsvgError, atomic_path, in_threads, write_json
+from .core import PathLike, SgsvgError, atomic_path, in_threads, write_json
 from .media import boxed
 from .audio import loudness, to_stereo
 from .video import from_uint8
@@ -83,10 +83,10 @@ def _square(c, fps, size):
 
 # %% ../nbs/31_shards.ipynb #c1a218b6
 def encode_picture(
-    frames,   # iterable of `yuv420p` frames
-    fps,      # frames a second
-    size,     # their side, pixels
-)->bytes:     # an mp4
+    frames:Iterable,    # iterable of `yuv420p` frames
+    fps:float,          # frames a second
+    size:int,           # their side, pixels
+)->bytes:               # an mp4
     "A film in H.264, frame i on screen from `i/fps` to `(i+1)/fps`."
     out = io.BytesIO()
     with av.open(out, 'w', format='mp4', options=dict(fflags='+bitexact')) as c:
@@ -99,9 +99,9 @@ def encode_picture(
 
 # %% ../nbs/31_shards.ipynb #66412dfa
 def encode_sound(
-    wave,     # `(samples, 1 or 2)` int16
-    sr,       # Hz
-)->bytes:     # FLAC
+    wave:np.ndarray,    # `(samples, 1 or 2)` int16
+    sr:int,             # Hz
+)->bytes:               # FLAC
     "A sound without any loss."
     out, layout = io.BytesIO(), ('mono', 'stereo')[wave.shape[1]-1]
     with av.open(out, 'w', format='flac', options=dict(fflags='+bitexact')) as c:
@@ -125,15 +125,15 @@ class PieceSettings:
     def __repr__(self):   # the names of pieces are made of it
         return f'Settings(fps={self.fps}, size={self.size}, media={self.media})'
 
-def json_line(x)->bytes:
+def json_line(x:object)->bytes:
     "A line of JSON, the same whoever writes it."
     return (json.dumps(x, sort_keys=True, ensure_ascii=False)+'\n').encode()
 
 # %% ../nbs/31_shards.ipynb #6285931d
 def add_member(
-    tar,          # open to be written
-    name:str,     # of the member
-    data:bytes,   # what it holds
+    tar:tarfile.TarFile,    # open to be written
+    name:str,               # of the member
+    data:bytes,             # what it holds
 ):
     "A file of a tar, the same whoever makes it: without a date, without an owner."
     info = tarfile.TarInfo(name)
@@ -141,9 +141,9 @@ def add_member(
     tar.addfile(info, io.BytesIO(data))
 
 def read_piece(
-    piece,    # the file
-    *names,   # of members
-)->list:      # their bytes, None for those that are not there
+    piece:PathLike,     # the file
+    *names,             # of members
+)->list:                # their bytes, None for those that are not there
     "Members of the finished work on a clip."
     found = {}
     with tarfile.open(piece, 'r:') as tar:
@@ -200,12 +200,12 @@ def _write_shard(path, rows, settings):
 
 # %% ../nbs/31_shards.ipynb #9812fcbe
 def write_shards(
-    rows,             # the kept ones
-    out,              # folder
-    settings,         # `PieceSettings`
-    per_shard=512,    # clips, about
-    progress=False,   # a bar on stderr
-)->dict:              # name -> (clips, sha256), in order
+    rows:list[Row],             # the kept ones
+    out:PathLike,               # folder
+    settings:PieceSettings,     # `PieceSettings`
+    per_shard:int=512,          # clips, about
+    progress:bool=False,        # a bar on stderr
+)->dict:                        # name -> (clips, sha256), in order
     "Write the shards that are not there yet; remove those of an earlier build that are no more."
     out, record = Path(out), Path(out)/'.work'/'shards.json'
     was = json.loads(record.read_text()) if record.exists() else {}
@@ -228,7 +228,7 @@ def _parts(name):
     found = name.rpartition('.')
     return found[0], found[2]
 
-def read_shard(path)->Iterator[dict]:
+def read_shard(path:PathLike)->Iterator[dict]:
     "The clips of a shard, one after the other, as `{ending: bytes}`."
     one, key = {}, None
     with tarfile.open(path, 'r|') as tar:
@@ -416,14 +416,14 @@ class Shards(IterableDataset):
     most. Class numbers are the world's if all classes are; else `classes` are the set's own, in alphabetical order.
     Broken sets raise `SgsvgError`."""
     def __init__(self,
-        folder,               # folder that `sgsvg data build` made
-        split:str='train',    # as in `dataset.json`
-        seconds:float=None,   # length of the windows; None: whole clips
-        sr:int=22050,         # Hz of the waves
-        seed:int=0,           # of order and windows
-        buffer:int=1000,      # clips among which the next is drawn
-        rank:int=None,        # number of this process; None: as torch.distributed says, or 0
-        world:int=None,       # how many processes there are; None: as torch.distributed says, or one
+        folder:PathLike,            # folder that `sgsvg data build` made
+        split:str='train',          # as in `dataset.json`
+        seconds:float|None=None,    # length of the windows; None: whole clips
+        sr:int=22050,               # Hz of the waves
+        seed:int=0,                 # of order and windows
+        buffer:int=1000,            # clips among which the next is drawn
+        rank:int|None=None,         # number of this process; None: as torch.distributed says, or 0
+        world:int|None=None,        # how many processes there are; None: as torch.distributed says, or one
     ):
         card, self._set = _card(folder)
         mine, names = _of_split(folder, card['shards'], split), sorted(card['classes'])

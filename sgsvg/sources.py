@@ -62,9 +62,13 @@ class FramePool:
 
     def __len__(self): return len(self.cls)
 
-    def batch(self, n:int, generator:torch.Generator)->dict:
+    def batch(self,
+        n:int,                      # frames
+        generator:torch.Generator,  # of the choice
+        only=slice(None),           # rows that are wanted: the others are drawn, not read
+    )->dict:
         "`n` random frames: `frames` in [-1,1], `z`, `cls`, `e`, `phase` and the condition `c`."
-        i = torch.randint(len(self), (n,), generator=generator)
+        i = torch.randint(len(self), (n,), generator=generator)[only]
         out = {k: getattr(self, k)[i] for k in ('z', 'cls', 'e', 'phase')}
         frames = self.images[i].float()/127.5 - 1
         return dict(out, frames=frames, c=condition(out['cls'], out['e'], out['phase']))
@@ -145,7 +149,7 @@ def add_recordings(self:SoundPool,
 ):
     "Add random pieces of recordings, every class equally likely."
     g = torch.Generator().manual_seed(seed)
-    for _ in range(n if len(recordings) else 0): self.add(*recordings.draw(self.seconds, g))
+    for _ in range(n if len(recordings) else 0): self.add(*recordings.pick(self.seconds, g))
 
 # %% ../nbs/60_sources.ipynb #393c858e
 @patch

@@ -12,7 +12,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 from .ears import EAR_MEL, HEARD, Ear, hear
 from .landscapes import CLASSES
-from .train import Stage
+from .processes import drawn, share
+from .train import Stage, rows
 
 # %% ../nbs/68_stages_ears.ipynb #ebfcec3c
 class EarStage(Stage):
@@ -47,13 +48,16 @@ def batch(self:EarStage,
     j = torch.randint(len(self.of), (some,), generator=generator)
     features = torch.cat([self.x[i,span], self.clips[j]])
     labels = torch.cat([self.y[i], self.of[j]])
-    return dict(features=(features-self.mean)/self.spread, labels=.95*labels + .05/len(HEARD))
+    whole = dict(features=(features-self.mean)/self.spread, labels=.95*labels + .05/len(HEARD))
+    return rows(whole, share(self.p.batch_size))
 
 # %% ../nbs/68_stages_ears.ipynb #469f668a
 @patch
 def step(self:EarStage, batch):
     b = self.to_device(batch)
-    log_probs = self.nets['head'](F.dropout(b['features'], .4)).log_softmax(1)
+    x = b['features']
+    kept = drawn(lambda n: F.dropout(x.new_ones(n, x.shape[1]), .4), len(x))
+    log_probs = self.nets['head'](x*kept).log_softmax(1)
     loss = -(b['labels']*self.weight.to(b['labels'])*log_probs).sum(1).mean()
     self.update('head', loss)
     return dict(loss=loss, right=(log_probs.argmax(1) == b['labels'].argmax(1)).float().mean())

@@ -16,16 +16,16 @@ from .core import load_model, save_model
 from .clipspace import ClipSpace, SoundEncoder, colour_spectrogram, mask_spectrogram
 from .landscapes import CLASSES, caption
 from .losses import info_nce, same_event, sound_loss
-from .train import Stage, ema_of
+from .processes import gather, share
+from .train import Stage, ema_of, rows
 
 # %% ../nbs/63_stages_embedding.ipynb #4c63c316
 def numbered(
     captions:list,  # some of them the same
-    device,         # of the answer
 )->Tensor:          # `(n,)`
     "Captions as numbers; the same caption has the same number."
     number = {c: i for i,c in enumerate(captions)}
-    return torch.tensor([number[c] for c in captions], device=device)
+    return torch.tensor([number[c] for c in captions])
 
 # %% ../nbs/63_stages_embedding.ipynb #27860221
 class ClipStage(Stage):
@@ -50,14 +50,15 @@ class ClipStage(Stage):
     def batch(self, step, generator):
         b = self.source.batch(self.p.batch_size, generator)
         words = [caption(c, e, z, generator) for c,e,z in zip(b['cls'], b['e'], b['z'])]
-        return dict(frames=b['frames'], caption=words)
+        whole = dict(frames=b['frames'], caption=words, number=numbered(words))
+        return rows(whole, share(self.p.batch_size))
 
 # %% ../nbs/63_stages_embedding.ipynb #9bc0805c
 @patch
 def step(self:ClipStage, batch):
     b = self.to_device(batch)
     with self.autocast(): v, t = self.space.image(b['frames']), self.space.text(b['caption'])
-    words = numbered(b['caption'], self.device)
+    v, t, words = map(gather, (v, t, b['number']))
     loss = info_nce(v, t, self.space.scale, words[:,None] == words)
     self.update('clip', loss)
     return dict(loss=loss, retrieval=(words[(v@t.T).argmax(1)] == words).float().mean())
@@ -177,30 +178,33 @@ class Moments:
 class SoundStage(Stage):
     "Trains a sound encoder to land where a frozen CLIP puts a frame and a caption of the same event."
     def __init__(self,
-        ear:SoundEncoder,   # trained
+        encoder:SoundEncoder,   # trained
         source,             # a `SoundPairs` or `Moments`
         p,                  # settings: `steps`, `batch_size`, and `lr`, the height of AdamW's one cycle
     ):
         super().__init__()
         self.source, self.p = source, p
-        ear.to(memory_format=torch.channels_last)
-        opt = torch.optim.AdamW(ear.parameters(), p.lr, weight_decay=.05, fused=True)
-        self.nets, self.opts = dict(sound=ear), dict(sound=opt)
-        self.emas = dict(sound=ema_of(ear, .995))
+        encoder.to(memory_format=torch.channels_last)
+        opt = torch.optim.AdamW(encoder.parameters(), p.lr, weight_decay=.05, fused=True)
+        self.nets, self.opts = dict(sound=encoder), dict(sound=opt)
+        self.emas = dict(sound=ema_of(encoder, .995))
         self.scheds = dict(sound=torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1))
 
-    def batch(self, step, generator): return self.source.batch(self.p.batch_size, generator)
+    def batch(self, step, generator):
+        n = self.p.batch_size
+        return rows(self.source.batch(n, generator), share(n))
 
     def step(self, batch):
-        b, ear = self.to_device(batch), self.nets['sound']
+        b, encoder = self.to_device(batch), self.nets['sound']
         both = torch.cat([b['windows'], b['masked']])[:,0]
-        with self.autocast(): a, masked = ear(both).chunk(2)
-        a, masked = normalize(a.float(), dim=-1), normalize(masked.float(), dim=-1)
-        same = same_event(b['cls'], b['e'][:,0])
-        loss = sound_loss(a, masked, b['image'], b['text'], ear.logit_scale.exp().clamp(max=100), same)
+        with self.autocast(): found = encoder(both).chunk(2)
+        a, masked = (gather(normalize(o.float(), dim=-1)) for o in found)
+        image, text = gather(b['image']), gather(b['text'])
+        same = same_event(gather(b['cls']), gather(b['e'])[:,0])
+        loss = sound_loss(a, masked, image, text, encoder.logit_scale.exp().clamp(max=100), same)
         self.update('sound', loss)
         self.update_ema()
-        return dict(loss=loss, cos_image=(a*b['image']).sum(1).mean(), cos_text=(a*b['text']).sum(1).mean())
+        return dict(loss=loss, cos_image=(a*image).sum(1).mean(), cos_text=(a*text).sum(1).mean())
 
 # %% ../nbs/63_stages_embedding.ipynb #def90450
 def zero_shot(
@@ -217,10 +221,11 @@ def zero_shot(
 # %% ../nbs/63_stages_embedding.ipynb #24d00d74
 @torch.no_grad()
 def heard(
-    ear:SoundEncoder,   # which embeds
+    encoder:SoundEncoder,   # which embeds
     sounds,             # `len`, `T`, `.windows(i, t)`, as `sources.SoundPool`
     device='cpu',       # where the encoder is
 )->Tensor:              # `(n,d)` on the CPU
     "The mean embedding of each clip of sound."
-    def one(i): return normalize(ear(sounds.windows(i, torch.arange(sounds.T)).to(device)).float(), dim=-1).mean(0)
+    def windows(i): return sounds.windows(i, torch.arange(sounds.T)).to(device)
+    def one(i): return normalize(encoder(windows(i)).float(), dim=-1).mean(0)
     return torch.stack([one(i).cpu() for i in range(len(sounds))])

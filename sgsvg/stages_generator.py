@@ -16,8 +16,9 @@ from . import stylegan3
 from .core import SgsvgError
 from .critics import ProjectedCritic, augment
 from .losses import adversarial, l1, perceptual, r1
+from .processes import gather, share
 from .stylegan2 import Generator, mix
-from .train import Stage, ema_of
+from .train import Stage, ema_of, rows
 from .video import grid
 
 # %% ../nbs/62_stages_generator.ipynb #61bfffc7
@@ -82,15 +83,17 @@ class GeneratorStage(Stage):
         self.nets = dict(generator=generator, critic=critic)
         self.emas = dict(generator=ema_of(generator, p.ema))
         opt = _generator_optimiser(generator, p)
-        judge = torch.optim.Adam(critic.trainable(), p.lr_critic, betas=(0., .99), fused=True)
-        self.opts = dict(generator=opt, critic=judge)
+        critic_opt = torch.optim.Adam(critic.trainable(), p.lr_critic, betas=(0., .99), fused=True)
+        self.opts = dict(generator=opt, critic=critic_opt)
         self.scheds = dict(generator=_generator_schedule(opt, p))
 
-    def batch(self, step, generator): return self.drawn(self.p.batch_size, generator)
+    def batch(self, step, generator):
+        n = self.p.batch_size
+        return self.drawn(n, generator, share(n))
 
-    def drawn(self, n, generator)->dict:
-        "`frames` (n,3,H,W), the scene `z` of each, its label `c`."
-        b = self.source.batch(n, 1, generator, self.needs)
+    def drawn(self, n:int, generator:torch.Generator, only=slice(None))->dict:
+        "Of `n` rows those that are wanted: `frames` (n,3,H,W), the scene `z` of each, its label `c`."
+        b = self.source.batch(n, 1, generator, self.needs, only)
         return dict(frames=b['frames'][:,0], z=b['truth']['z'], c=self.label(b))
 
 # %% ../nbs/62_stages_generator.ipynb #d84fd705
@@ -112,7 +115,7 @@ def reconstruction(self:GeneratorStage, b:dict)->tuple[dict, list, list]:
         fake = draw(g, ws)
         with torch.no_grad(): real_maps = features.maps(b['frames'])
     fake_maps = features.maps(fake)      # float32: faster here than bfloat16 going backwards
-    g.mapping.update_w_avg(ws)
+    g.mapping.update_w_avg(gather(ws))
     terms = dict(l1=l1(fake, b['frames']), perceptual=perceptual(fake_maps, real_maps))
     return terms, fake_maps, real_maps
 
@@ -198,10 +201,11 @@ class AdversarialStage(GeneratorStage):
     "Trains a StyleGAN on pictures alone, with or without classes: nothing but the critic says what is right."
     needs = 'frames', 'cls'
 
-    def drawn(self, n, generator):
+    def drawn(self, n, generator, only=slice(None)):
         "`frames` (n,3,H,W) with their labels `c`; two scenes `z` (n,z_dim), `other`; the first `layer` of the other."
-        b, g = self.source.batch(n, 1, generator, self.needs), self.nets['generator']
-        z = torch.randn(2, n, g.z_dim, generator=generator)
+        b = self.source.batch(n, 1, generator, self.needs, only)
+        g = self.nets['generator']
+        z = torch.randn(2, n, g.z_dim, generator=generator)[:,only]
         cut = torch.randint(1, g.num_ws, (), generator=generator)
         mixed = torch.rand((), generator=generator) < self.p.style_mixing
         layer = int(cut) if mixed else g.num_ws
@@ -216,7 +220,7 @@ def convince(self:AdversarialStage, b:dict)->tuple[Tensor, Tensor]:
         ws, others = g.mapping(b['z'], b['c']), g.mapping(b['other'], b['c'])
         fake = draw(g, mix(ws, others, b['layer']))
         loss = adversarial['hinge'].g(d.logits(augment(fake), b['c']))
-    g.mapping.update_w_avg(ws)
+    g.mapping.update_w_avg(gather(ws))
     self.update('generator', loss)
     self.update_ema()
     return fake.detach(), loss

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from .clipspace import ClipSpace, colour_spectrogram
 from .inversion import Inversion, PSPInversion
 from .landscapes import CLASSES
+from .core import SgsvgError
 from .losses import clip_terms, latent_reg, mse
-from .train import Stage, ema_of
+from .processes import part, share
+from .train import Stage, ema_of, rows
 from .variants import Variant
 from .video import grid
 
@@ -130,7 +132,11 @@ def batch(self:InversionStage,
     i = source.pick(n, generator)
     t = torch.randint(source.T, (n, 2), generator=generator)
     windows = colour_spectrogram(source.windows(i[:,None], t), generator)
-    return dict(windows=windows, cls=source.cls[i], e=source.e[i[:,None], t])
+    if part()[1] > 1 and self.p.drawn % 2:
+        raise SgsvgError(f'drawn is {self.p.drawn}, and a sound has two windows: several processes or pieces need an '
+                         'even number')
+    whole = dict(windows=windows, cls=source.cls[i], e=source.e[i[:,None], t])
+    return rows(whole, share(n, self.p.drawn//2))
 
 # %% ../nbs/64_stages_inversion.ipynb #bcc8500d
 @patch
@@ -147,7 +153,7 @@ def known(self:InversionStage,
 @patch
 def terms(self:InversionStage, b:dict)->dict:
     "Every term of the loss."
-    windows, k = b['windows'].flatten(0, 1), self.p.drawn
+    windows, k = b['windows'].flatten(0, 1), self.p.drawn//part()[1]
     with self.autocast():
         codes = self.nets['inversion'](windows)
         v, a = self.space.image(self.generator.synthesis(codes[:k])), self.space.sound(windows[:k])

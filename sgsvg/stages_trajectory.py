@@ -17,7 +17,8 @@ from .core import amp_dtype
 from .critics import VIDEO_CRITICS, ImageCritic
 from .landscapes import CLASSES, FAST, SLOW
 from .losses import adversarial, clip_terms, latent_reg, mse, r1
-from .train import Stage, ema_of
+from .processes import drawn, part, share
+from .train import Stage, ema_of, rows
 from .trajectory import Trajectory, scene_noise, step_noise
 from .variants import Variant
 from .video import grid
@@ -171,8 +172,8 @@ def d(self:Critics,
 def _optimisers(trajectory:nn.Module, critics:dict, p)->dict:
     walker = torch.optim.AdamW(trajectory.parameters(), p.lr, weight_decay=.01, fused=True)
     weights = [q for k in ('image', 'video') for q in critics[k].parameters()]
-    judge = torch.optim.Adam(weights, p.lr_critic, betas=(0., .99), fused=True)
-    return dict(trajectory=walker, critics=judge)
+    both = torch.optim.Adam(weights, p.lr_critic, betas=(0., .99), fused=True)
+    return dict(trajectory=walker, critics=both)
 
 # %% ../nbs/65_stages_trajectory.ipynb #70cf983c
 class TrajectoryStage(Stage):
@@ -212,12 +213,18 @@ class TrajectoryStage(Stage):
 
     def path(self, z, cls, e, start): return world_path(self.generator, self.world, self.fps, z, cls, e, start)
 
-    def noise(self, z, w_a): return step_noise(w_a) if self.how.noise == 'step' else scene_noise(self.generator, z)
+    def noise(self, z:Tensor, w_a:Tensor, own=None)->Tensor:
+        "For codes that are the rows `own` of a batch; None: they are one."
+        if self.how.noise != 'step': return scene_noise(self.generator, z)
+        return drawn(lambda n: step_noise(w_a[:1].expand(n, -1, -1, -1)), len(w_a), own=own)
 
     def batch(self, step, generator):
         p, b = self.p, self.source.batch(self.p.batch_size, generator)
+        own, shown = share(p.batch_size, p.drawn), share(p.drawn)
+        windows = b.pop('windows')[shown]
+        b = rows(b, own) | dict(windows=windows, own=own)
         if self.world or step <= p.draw_from: return b
-        return b | dict(real=self.footage.batch(p.drawn, p.drawn_frames, generator, ('frames', 'cls')))
+        return b | dict(real=self.footage.batch(p.drawn, p.drawn_frames, generator, ('frames', 'cls'), shown))
 
 # %% ../nbs/65_stages_trajectory.ipynb #2fdb01ab
 @patch
@@ -229,7 +236,7 @@ def walk(self:TrajectoryStage, b:dict)->tuple[tuple[Tensor, Tensor], dict]:
         want, phase = self.path(b['z'], b['cls'], b['e'], b['start'])
         misheard = self.path(b['z'], b['other'], b['e'], b['start'])[0]
         w_a = w_a + b['wrong'][...,None,None]*(misheard - want)
-    path, _ = self.nets['trajectory'](w_a, self.noise(b['z'], w_a), self.fps, start=b['start'])
+    path, _ = self.nets['trajectory'](w_a, self.noise(b['z'], w_a, b['own']), self.fps, start=b['start'])
     terms = dict(latent=mse(path, want), motion=mse(path.diff(dim=1), want.diff(dim=1))) if known else {}
     if self.p.lambda_b: terms['reg'] = latent_reg(path, self.pull)
     return (path, phase), terms
@@ -250,7 +257,8 @@ def look(self:TrajectoryStage,
     span:slice,     # frames to draw
 )->tuple[dict, Tensor]: # terms; the frames as the critics saw them, `(k,t,3,size,size)`
     "What CLIP and the critics say of drawn frames."
-    k, cls = self.p.drawn, b['cls'][:self.p.drawn]
+    k = len(b['windows'])
+    cls = b['cls'][:k]
     with self.autocast():
         frames = self.generator.synthesis(path[:k,span].flatten(0, 1))
         v, a = self.space.image(frames), self.space.sound(b['windows'][:,span].flatten(0, 1))
@@ -267,7 +275,7 @@ def real(self:TrajectoryStage,
     span:slice,     # frames that were drawn
 )->tuple[Tensor, Tensor]:   # `(k,t,3,size,size)`, their classes `(k,)`
     "Real frames: of the scenes, classes and intensities of those that were drawn, or of footage, seen as those were."
-    k, n = self.p.drawn, self.p.drawn_frames
+    k, n = len(b['windows']), self.p.drawn_frames
     if not self.world:
         frames = resize_crop(b['real']['frames'].flatten(0, 1), self.critics.size)
         return frames.unflatten(0, (k, n)), b['real']['cls']
@@ -306,7 +314,7 @@ def step(self:TrajectoryStage, batch):
         terms |= seen
     self.update('trajectory', loss)
     self.update_ema()
-    if drawn: terms['d'] = self.teach(*self.real(b, phase, span), fake.detach(), b['cls'][:p.drawn])
+    if drawn: terms['d'] = self.teach(*self.real(b, phase, span), fake.detach(), b['cls'][:len(fake)])
     return terms
 
 # %% ../nbs/65_stages_trajectory.ipynb #31d0f71b

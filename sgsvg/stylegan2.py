@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core import SgsvgError, keep_kwargs
+from .processes import drawn, together
 from .convolution import GAIN, bias_act, conv, conv_down, conv_up
 from .filters import up_image
 
@@ -30,7 +31,7 @@ class Dense(nn.Module):
         self.gain = lr_mul/math.sqrt(n_in)
         self.weight = nn.Parameter(torch.randn(n_out, n_in)/lr_mul)
         self.bias = nn.Parameter(torch.full((n_out,), bias_init/lr_mul))
-    def forward(self, x):
+    def forward(self, x:Tensor):
         with torch.autocast(x.device.type, enabled=False):
             x = F.linear(x.float(), self.weight*self.gain, self.bias*self.lr_mul)
             return bias_act(x) if self.act else x
@@ -51,7 +52,7 @@ class Conv(nn.Module):
         self.weight_gain = self.out_gain/math.sqrt(n_in*k*k)
         self.weight = nn.Parameter(torch.randn(n_out, n_in, k, k))
         self.bias = nn.Parameter(torch.zeros(n_out)) if bias else None
-    def forward(self, x):
+    def forward(self, x:Tensor):
         w = self.weight*self.weight_gain
         b = None if self.bias is None else self.bias*self.out_gain
         x = conv_down(x, w, b) if self.down else F.conv2d(x, w, b, padding=w.shape[-1]//2)
@@ -95,7 +96,7 @@ class Mapping(nn.Module):
         for i in range(num_layers):
             setattr(self, f'fc{i}', Dense(w_dim if i else n_in, w_dim, act=True, lr_mul=lr_mul))
         self.register_buffer('w_avg', torch.zeros(w_dim))
-    def inputs(self, z, c, class_idx)->Tensor:
+    def inputs(self, z:Tensor, c:Tensor|None, class_idx:Tensor|None)->Tensor:
         "What the first layer gets: `z` and the embedded condition, each normalised."
         if self.z_dim and (z.dim() != 2 or z.shape[1] != self.z_dim):
             raise SgsvgError(f'z must be (batch, {self.z_dim}), not {tuple(z.shape)}')
@@ -107,7 +108,7 @@ class Mapping(nn.Module):
             labels = _labels(c, self.c_dim, len(z) if self.z_dim else None, self.w_avg.device)
             x.append(normalize_2nd_moment(self.embed(labels)))
         return torch.cat(x, 1)
-    def forward(self, z, c=None, truncation_psi=1., class_idx=None):
+    def forward(self, z:Tensor, c:Tensor|None=None, truncation_psi:float=1., class_idx:Tensor|None=None):
         w = self.inputs(z, c, class_idx)
         for i in range(self.num_layers): w = getattr(self, f'fc{i}')(w)
         if self.num_ws is None: return w
@@ -212,15 +213,15 @@ def _styled_many(x, weight, s, bias, noise, up, gain):
 
 # %% ../nbs/42_stylegan2.ipynb #0afb1801
 def styled_conv(
-    x:Tensor,          # `(B, I, H, W)`
-    weight:Tensor,     # `(O, I, 3, 3)`
-    s:Tensor,          # styles `(B, I)`
-    bias:Tensor,       # `(O,)`
-    noise:Tensor=None, # `(1 or B, 1, H, W)` at the output's size, already scaled
-    up:bool=False,     # double the size
-    gain:float=GAIN,   # factor on the result
-    clamp:float=None,  # bound of the result
-)->Tensor:             # `(B, O, H, W)` or `(B, O, 2H, 2W)`
+    x:Tensor,                   # `(B, I, H, W)`
+    weight:Tensor,              # `(O, I, 3, 3)`
+    s:Tensor,                   # styles `(B, I)`
+    bias:Tensor,                # `(O,)`
+    noise:Tensor|None=None,     # `(1 or B, 1, H, W)` at the output's size, already scaled
+    up:bool=False,              # double the size
+    gain:float=GAIN,            # factor on the result
+    clamp:float|None=None,      # bound of the result
+)->Tensor:                      # `(B, O, H, W)` or `(B, O, 2H, 2W)`
     "Modulated convolution, noise, bias, leaky ReLU, gain and clamp."
     noise = None if noise is None else gain*noise
     alone = len(x) == 1 and not torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type)
@@ -247,12 +248,12 @@ class StyledConv(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros([]))
         drawn = torch.Generator().manual_seed(noise_seed)
         self.register_buffer('noise_const', torch.randn(res, res, generator=drawn))
-    def noise(self, x, mode):
+    def noise(self, x:Tensor, mode:str):
         if mode=='none' or not self.use_noise: return None
         if mode=='const': n = self.noise_const[None,None]
-        else: n = torch.randn(len(x), 1, self.res, self.res, device=x.device)
+        else: n = drawn(lambda k: torch.randn(k, 1, self.res, self.res, device=x.device), len(x))
         return n*self.noise_strength
-    def forward(self, x, w, noise_mode='const'):
+    def forward(self, x:Tensor, w:Tensor, noise_mode:str='const'):
         noise = self.noise(x, noise_mode)
         return styled_conv(x, self.weight, self.affine(w), self.bias, noise, self.up, self.gain, self.clamp)
 
@@ -266,7 +267,7 @@ class ToRGB(nn.Module):
         self.weight = nn.Parameter(torch.randn(channels, n_in, 1, 1))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.gain = 1/math.sqrt(n_in)
-    def forward(self, x, w):
+    def forward(self, x:Tensor, w:Tensor):
         s = self.affine(w)*self.gain
         w = (self.weight[None,:,:,0,0]*s[:,None]).to(x.dtype)    # (B, channels, n_in): small enough to be per sample
         y = x.permute(0,2,3,1).flatten(1,2) @ w.transpose(1,2)   # no copy: x is channels-last
@@ -283,7 +284,7 @@ class Shortcut(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(n_out, n_in, 1, 1))
         self.gain = math.sqrt(.5/n_in)
-    def forward(self, x): return up_image(F.conv2d(x, self.weight*self.gain))
+    def forward(self, x:Tensor): return up_image(F.conv2d(x, self.weight*self.gain))
 
 # %% ../nbs/42_stylegan2.ipynb #71ae9d6c
 class SynthesisBlock(nn.Module):
@@ -306,7 +307,7 @@ class SynthesisBlock(nn.Module):
     def start(self, n:int):
         "The constant, `n` times."
         return self.const[None].repeat(n,1,1,1).contiguous(memory_format=torch.channels_last)
-    def forward(self, x, img, ws, noise_mode):
+    def forward(self, x:Tensor, img:Tensor|None, ws:Tensor, noise_mode:str):
         "`ws` `(B, num_conv+1, w_dim)`"
         y = self.start(len(ws)) if self.first else self.conv0(x, ws[:,0], noise_mode)
         y = self.conv1(y, ws[:,-2], noise_mode)
@@ -352,7 +353,7 @@ class Synthesis(nn.Module):
             block = SynthesisBlock(n_in, n[r], w_dim, r, channels, 1000*noise_seed+2*i, conv_clamp,
                 architecture, use_noise, last=r==resolution)
             setattr(self, f'b{r}', block)
-    def forward(self, ws, noise_mode='const'):
+    def forward(self, ws:Tensor, noise_mode:str='const'):
         check_call(self, ws, noise_mode)
         ws = ws.float()
         x = img = None
@@ -387,7 +388,7 @@ class Generator(nn.Module):
             noise_seed, conv_clamp, architecture, use_noise)
         self.num_ws = self.synthesis.num_ws
         self.mapping = Mapping(z_dim, c_dim, w_dim, self.num_ws, num_layers, lr_multiplier)
-    def forward(self, z, c=None, truncation_psi=1., noise_mode='const'):
+    def forward(self, z:Tensor, c:Tensor|None=None, truncation_psi:float=1., noise_mode:str='const'):
         return self.synthesis(self.mapping(z, c, truncation_psi), noise_mode)
 
 # %% ../nbs/42_stylegan2.ipynb #4ec7a89a
@@ -412,7 +413,7 @@ class CriticBlock(nn.Module):
         self.skip  = Conv(n_in, n_out, 1, act=False, down=True, bias=False, gain=half)
         self.conv0 = Conv(n_in, n_in, 3)
         self.conv1 = Conv(n_in, n_out, 3, down=True, gain=half)
-    def forward(self, x): return self.conv1(self.conv0(x)) + self.skip(x)
+    def forward(self, x:Tensor): return self.conv1(self.conv0(x)) + self.skip(x)
 
 # %% ../nbs/42_stylegan2.ipynb #01475e86
 class CriticEnd(nn.Module):
@@ -423,8 +424,8 @@ class CriticEnd(nn.Module):
         self.conv = Conv(n+1, n, 3)
         self.fc = Dense(n*16, n, act=True)
         self.out = Dense(n, cmap_dim or 1)
-    def forward(self, x, cmap=None):
-        x = self.conv(minibatch_std(x, self.group))
+    def forward(self, x:Tensor, cmap:Tensor|None=None):
+        x = self.conv(together(lambda x: minibatch_std(x, self.group), x))
         x = self.out(self.fc(x.flatten(1)))
         return x[:,0] if cmap is None else (x*cmap).sum(1)/math.sqrt(self.cmap_dim)
 
@@ -447,7 +448,7 @@ class Discriminator(nn.Module):
             setattr(self, f'b{r}', CriticBlock(n[r], n[r//2]))
         self.b4 = CriticEnd(n[4], n[4] if c_dim else 0, group)
         self.mapping = Mapping(0, c_dim, n[4], None, num_layers) if c_dim else None
-    def forward(self, img, c=None):
+    def forward(self, img:Tensor, c:Tensor|None=None):
         x = self.fromrgb(img.contiguous(memory_format=torch.channels_last))
         for r in self.res[:-1]: x = getattr(self, f'b{r}')(x)
         return self.b4(x, self.mapping(None, c) if self.mapping else None)

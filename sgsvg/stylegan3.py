@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
 from .core import SgsvgError, keep_kwargs
+from .processes import average
 from .convolution import GAIN, conv
 from .stylegan2 import Dense, Mapping, check_call, energy
 
@@ -72,7 +73,7 @@ class Input(nn.Module):
         radii = (1-torch.exp(-r**2/2)).sqrt()*bandwidth
         self.register_buffer('freqs', f/r*radii)          # uniform in the disc
         self.register_buffer('phases', torch.rand(channels)-.5)
-    def matrix(self, w):
+    def matrix(self, w:Tensor):
         "Rotation, then translation, then `transform`: `(B,3,3)`."
         t = self.affine(w)
         t = t/t[:,:2].norm(dim=1, keepdim=True)
@@ -82,7 +83,7 @@ class Input(nn.Module):
         rot = torch.stack((c,-s,zero, s,c,zero, zero,zero,one), 1).view(-1,3,3)
         move = torch.stack((one,zero,-x, zero,one,-y, zero,zero,one), 1).view(-1,3,3)
         return rot @ move @ self.transform
-    def forward(self, w):
+    def forward(self, w:Tensor):
         with torch.autocast(w.device.type, enabled=False):
             m = self.matrix(w.float())
             phases = self.phases + (self.freqs @ m[:,:2,2:])[...,0]
@@ -258,14 +259,14 @@ class FilteredAct:
     """Double (or more), leaky ReLU, clamp, filter, halve: `(B,C,n,n)` to `(B,C,size,size)`
     (Karras et al. 2021, figure 4b)."""
     def __init__(self,
-        n:int,                 # side of the input
-        up:int, fu:Tensor,     # factor and filter `(k,)` of the enlargement
-        down:int, fd:Tensor,   # factor and filter `(k,)` or symmetric `(k,k)` of the reduction
-        pad:tuple,             # zeros before and after, counted at the enlarged size; negative crops
-        slope:float=.2,        # of the leaky ReLU below zero
-        gain:float=GAIN,       # factor on its result
-        clamp:float=None,      # bound of the activation's result, after the gain
-        tile:int=24,           # side of a tile of the result
+        n:int,                  # side of the input
+        up:int, fu:Tensor,      # factor and filter `(k,)` of the enlargement
+        down:int, fd:Tensor,    # factor and filter `(k,)` or symmetric `(k,k)` of the reduction
+        pad:tuple,              # zeros before and after, counted at the enlarged size; negative crops
+        slope:float=.2,         # of the leaky ReLU below zero
+        gain:float=GAIN,        # factor on its result
+        clamp:float|None=None,  # bound of the activation's result, after the gain
+        tile:int=24,            # side of a tile of the result
     ):
         self.n, self.lo = n, pad[0]
         self.up, self.down = up, down
@@ -282,7 +283,7 @@ class FilteredAct:
 
 # %% ../nbs/43_stylegan3.ipynb #4d16fb0b
 @patch
-def sweep(self:FilteredAct, kind):
+def sweep(self:FilteredAct, kind:str):
     "What `_sweep` does for `forward`, `gradient` or `tangent`."
     if kind not in self.sweeps:
         self.sweeps[kind] = _gradient_sweep(self) if kind=='gradient' else _forward_sweep(self, kind=='tangent')
@@ -296,18 +297,18 @@ def __call__(self:FilteredAct, x):
 # %% ../nbs/43_stylegan3.ipynb #692851e2
 @patch
 def u_matrix(self:FilteredAct,
-    t, m,   # first enlarged pixel, and how many
-    i, n,   # first input pixel, and how many
-):          # `U`, `(m,n)`
+    t:tuple, m:tuple,   # first enlarged pixel, and how many
+    i:tuple, n:tuple,   # first input pixel, and how many
+):                      # `U`, `(m,n)`
     "How enlarged pixels are made of input pixels, in one direction."
     inputs, enlarged = i+torch.arange(n), t+torch.arange(m)
     return _taps(self.fu, self.up*inputs[None] + self.lo - enlarged[:,None])
 
 @patch
 def d_matrices(self:FilteredAct,
-    o, n,   # first output pixel, and how many
-    t, m,   # first enlarged pixel, and how many
-):          # `[(row, column), ...]`, each `(n,m)`
+    o:tuple, n:tuple,   # first output pixel, and how many
+    t:tuple, m:tuple,   # first enlarged pixel, and how many
+):                      # `[(row, column), ...]`, each `(n,m)`
     "Factors of `D`: how output pixels are made of enlarged ones."
     outputs, enlarged = o+torch.arange(n), t+torch.arange(m)
     k = enlarged[None] - self.down*outputs[:,None]
@@ -316,8 +317,8 @@ def d_matrices(self:FilteredAct,
 # %% ../nbs/43_stylegan3.ipynb #77b0d176
 @patch
 def inputs(self:FilteredAct,
-    t, m,   # first enlarged pixel, and how many
-):          # first input pixel, and how many
+    t:tuple, m:tuple,   # first enlarged pixel, and how many
+):                      # first input pixel, and how many
     "The input pixels that these enlarged ones are made of."
     i = -((self.lo-t)//self.up)
     return i, (len(self.fu)-1+t+m-1-self.lo)//self.up - i + 1
@@ -446,8 +447,8 @@ class Layer(nn.Module):
         total = (size-1)*down+1 - n*up + len(fu)+len(fd)-2
         lo = (total+up)//2
         return FilteredAct(n, up, fu, down, fd, (lo,total-lo), clamp=self.clamp)
-    def forward(self, x, w, update_emas=False):
-        if update_emas: self.magnitude_ema.lerp_(x.detach().float().square().mean(), 1-self.beta)
+    def forward(self, x:Tensor, w:Tensor, update_emas:bool=False):
+        if update_emas: self.magnitude_ema.lerp_(average(x.detach().float().square().mean()), 1-self.beta)
         if self.torgb: x = x.float()
         half = torch.is_autocast_enabled(x.device.type) and not self.torgb
         with torch.autocast(x.device.type, enabled=half):
@@ -471,7 +472,7 @@ class Synthesis(nn.Module):
             layer = Layer(w_dim, specs[max(i-1,0)], b, i==n, i>=n-num_critical, **layer_kwargs)
             self.layer_names.append(f'L{i}_{b.size}_{b.channels}')
             setattr(self, self.layer_names[-1], layer)
-    def forward(self, ws, noise_mode='const', update_emas=False):
+    def forward(self, ws:Tensor, noise_mode:str='const', update_emas:bool=False):
         "`noise_mode` is accepted for StyleGAN2's sake: there is no noise here."
         check_call(self, ws, noise_mode)
         if len(ws)>1 and not update_emas and not torch.is_grad_enabled() and ws.device.type=='cpu':
@@ -516,7 +517,13 @@ class Generator(nn.Module):
         self.num_ws = self.synthesis.num_ws
         m = mapping_kwargs or {}
         self.mapping = Mapping(z_dim, c_dim, w_dim, self.num_ws, m.get('num_layers',2), m.get('lr_multiplier',.01))
-    def forward(self, z, c=None, truncation_psi=1., noise_mode='const', update_emas=False):
+    def forward(self,
+        z:Tensor,                   # scenes `(batch, z_dim)`
+        c:Tensor|None=None,         # labels `(batch, c_dim)`
+        truncation_psi:float=1.,    # 1: all of the style, 0: the mean
+        noise_mode:str='const',     # has no meaning here
+        update_emas:bool=False,     # follow the magnitudes, in training
+    )->Tensor:                      # `(batch, 3, H, W)`
         return self.synthesis(self.mapping(z, c, truncation_psi), noise_mode, update_emas)
     @torch.no_grad()
     def freeze_input(self,

@@ -7,7 +7,7 @@ __all__ = ['Stage', 'rows', 'ema_of', 'step_seeds', 'pack', 'unpack', 'save_stat
 
 # %% ../nbs/61_train.ipynb #658af0ef
 import hashlib, math, signal, sys, threading, time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 import torch
 from accelerate import Accelerator
@@ -20,6 +20,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from .core import SgsvgError, alone, amp_dtype, atomic_path, free_threads, load_model, pick_device, save_model
 from .core import seed_everything
+from .processes import Lost, agreed, average, average_gradients, join, may_follow, one_voice, piece, place
+from .processes import whole_batch
 from .runs import Run
 
 # %% ../nbs/61_train.ipynb #f04fda34
@@ -34,10 +36,11 @@ class Stage:
         self.scheds:dict = {}                               # learning rates, stepped by `fit` after each step, saved
         self.extra:dict[str,float] = {}                     # other numbers that a step changes, saved
         self.now = 0                                        # the step under way, 1, 2, ...; `fit` sets it
+        self.piece, self.pieces = 0, 1                      # of a batch that is taken in pieces; `fit` sets them
         self.accelerator,self.device = None,torch.device('cpu')
 
     def batch(self, step:int, generator:torch.Generator):
-        """The batch of `step`, 1, 2, ...
+        """The batch of `step`, 1, 2, ...; where several processes share it, this one's rows, see `share`.
         Every random choice is from `generator` (CPU) or torch's global one, both seeded by (seed, step)."""
         raise NotImplementedError
 
@@ -53,12 +56,11 @@ class Stage:
 @patch
 def setup(self:Stage, device:str='auto')->Stage:
     "Move nets and averages to `device` and make the accelerator. `fit` does this; call it to try a step by hand."
+    join()
     device = pick_device(device)
     mixed = 'no' if amp_dtype(device) is None else 'bf16'
     AcceleratorState._reset_state(True)
     self.accelerator = Accelerator(mixed_precision=mixed, cpu=device.type == 'cpu')
-    if self.accelerator.num_processes > 1:
-        raise SgsvgError('training runs in one process: start it without torchrun or accelerate launch')
     self.device = self.accelerator.device
     for net in [*self.nets.values(), *self.emas.values()]: net.to(self.device)
     return self
@@ -75,12 +77,12 @@ def to_device(self:Stage, batch:dict)->dict:
 # %% ../nbs/61_train.ipynb #7fbe4bea
 def rows(
     batch,          # what a stage's `batch` gives, or a part of it
-    index:Tensor,   # numbers of rows
+    index,          # numbers of rows, or a slice
 ):
     "Those rows of a batch; a number or a text, which has no rows, stays as it is."
     if isinstance(batch, dict): return {k: rows(v, index) for k,v in batch.items()}
     if isinstance(batch, tuple): return tuple(rows(v, index) for v in batch)
-    if isinstance(batch, list): return [batch[i] for i in index.tolist()]
+    if isinstance(batch, list): return batch[index] if isinstance(index, slice) else [batch[i] for i in index]
     return batch[index] if isinstance(batch, Tensor) and batch.ndim else batch
 
 # %% ../nbs/61_train.ipynb #8460ecb0
@@ -100,15 +102,20 @@ def update(self:Stage,
     name:str,       # of the optimiser
     loss:Tensor,    # whose gradient it goes down
 ):
-    "One step of an optimiser."
-    self.opts[name].zero_grad()
-    self.backward(loss)
-    self.opts[name].step()
+    "One step of an optimiser; of a batch in pieces the gradients add up, and the last piece takes the step."
+    opt = self.opts[name]
+    weights = [q for group in opt.param_groups for q in group['params'] if q.requires_grad]
+    if self.piece == 0: opt.zero_grad()
+    self.backward(loss if self.pieces == 1 else loss/self.pieces, inputs=weights)
+    if self.piece < self.pieces - 1: return
+    average_gradients(weights)
+    opt.step()
 
 # %% ../nbs/61_train.ipynb #5c9a7b35
 @patch
 def update_ema(self:Stage):
-    "Move every average towards its net."
+    "Move every average towards its net, once a step."
+    if self.piece < self.pieces - 1: return
     for name,ema in self.emas.items(): ema.update_parameters(self.nets[name])
 
 # %% ../nbs/61_train.ipynb #6fc846e5
@@ -274,21 +281,55 @@ def _not_finite(batch)->str|None:
         if isinstance(v, dict) and (inside := _not_finite(v)): return inside
         if isinstance(v, Tensor) and v.is_floating_point() and not v.isfinite().all(): return k
 
+def _numbers(terms:dict)->dict[str,float]:
+    return {k: float(v.detach() if isinstance(v, Tensor) else v) for k,v in terms.items()}
+
+def _mean(terms:list)->dict[str,float]:
+    "Terms of pieces and processes: the mean of each."
+    if len(terms) == 1 and place()[1] == 1: return terms[0]
+    values = torch.tensor([list(o.values()) for o in terms], dtype=torch.float64)
+    return dict(zip(terms[0], average(values.mean(0)).tolist()))
+
+def _check_finite(terms:dict, batch, run:Run, step:int):
+    "`SgsvgError` for a term that is no number."
+    for k,v in terms.items():
+        if math.isfinite(v): continue
+        odd = agreed(_not_finite(batch))
+        advice = f"The batch's {odd} are no numbers: look at the source" if odd else 'Lower the learning rate'
+        raise SgsvgError(f"step {step}: the term {k!r} is {v}; {_last_good(run)}. {advice}")
+
+# %% ../nbs/61_train.ipynb #6fa81c57
+def _piece(stage:Stage, seed:int, step:int)->tuple:
+    "One piece of a step: its batch, and its terms in a list."
+    with piece(stage.piece, stage.pieces):
+        batch = stage.batch(step, step_seeds(seed, step))
+        return batch, [_numbers(stage.step(batch))]
+
+def _pieces(stage:Stage, seed:int, step:int)->tuple:
+    "The last batch of a step, and the terms of each piece."
+    buffers = [b for net in stage.nets.values() for b in net.buffers() if b.is_floating_point()]
+    start, terms = [b.clone() for b in buffers], []
+    total = [torch.zeros_like(b) for b in buffers]
+    for stage.piece in range(stage.pieces):
+        for b,was in zip(buffers, start): b.copy_(was)
+        batch, found = _piece(stage, seed, step)
+        terms += found
+        for b,mean in zip(buffers, total): mean += b/stage.pieces
+    for b,mean in zip(buffers, total): b.copy_(mean)
+    for name,ema in stage.emas.items():
+        for mine,its in zip(ema.module.buffers(), stage.nets[name].buffers()): mine.copy_(its)
+    return batch, terms
+
+# %% ../nbs/61_train.ipynb #ae28099b
 def _step(stage:Stage, run:Run, seed:int, step:int)->dict[str,float]:
     "Run `step`; its terms as floats. `SgsvgError` for one that is not finite."
     stage.now = step
     threads = torch.get_num_threads()
     torch.set_num_threads(min(threads, free_threads()))
-    try:
-        batch = stage.batch(step, step_seeds(seed, step))
-        terms = stage.step(batch)
+    try: batch, terms = _piece(stage, seed, step) if stage.pieces == 1 else _pieces(stage, seed, step)
     finally: torch.set_num_threads(threads)
-    terms = {k: float(v.detach() if isinstance(v, Tensor) else v) for k,v in terms.items()}
-    for k,v in terms.items():
-        if math.isfinite(v): continue
-        odd = _not_finite(batch)
-        advice = f"The batch's {odd} are no numbers: look at the source" if odd else 'Lower the learning rate'
-        raise SgsvgError(f"step {step}: the term {k!r} is {v}; {_last_good(run)}. {advice}")
+    terms = _mean(terms)
+    _check_finite(terms, batch, run, step)
     for sched in stage.scheds.values(): sched.step()
     return terms
 
@@ -309,13 +350,26 @@ def _show(stage:Stage, run:Run, step:int):
     with atomic_path(run.path/'curves.png') as p: curves(run).savefig(p)
 
 # %% ../nbs/61_train.ipynb #bcf5cbaf
+def _check_processes(run:Run, progress:dict):
+    "`SgsvgError` unless there are as many processes as before, and all go on from the same step."
+    was, now = progress.setdefault('processes', 1), place()[1]
+    if was != now:
+        raise SgsvgError(f'run {run.path} was started with {was} process{"es"*(was > 1)}, now there '
+                         f'{"are" if now > 1 else "is"} {now}: start as many again, or choose another id')
+    step = torch.tensor(float(progress['step']))
+    if agreed(None if average(step) == step else 'another'):
+        raise SgsvgError(f'the processes find different checkpoints in {run.path}: '
+                         'the folder of runs must be on a disk that all machines share')
+
 def _start(stage:Stage, run:Run, seed:int)->dict:
     "The progress to go on from: the newest checkpoint's, or none."
-    progress = load_state(stage, run) or dict(step=0, seed=seed, seconds=0., sums={})
+    new = dict(step=0, seed=seed, processes=place()[1], seconds=0., sums={})
+    progress = load_state(stage, run) or new
     if progress['seed'] != seed:
         raise SgsvgError(f"run {run.path} was started with seed {progress['seed']}, now it is {seed}: "
                          'choose another id')
-    run.rewind(progress['step'])
+    _check_processes(run, progress)
+    if place()[0] == 0: run.rewind(progress['step'])
     return progress
 
 def _advance(progress:dict, terms:dict, seconds:float):
@@ -327,6 +381,36 @@ def _advance(progress:dict, terms:dict, seconds:float):
         progress['sums'][k] = (s+v, n+1)
 
 # %% ../nbs/61_train.ipynb #4f6b36d6
+def _steps(stage:Stage, run:Run, progress:dict, steps:int, max_minutes, asked:list):
+    "Take steps until all are done, or somebody asks to stop; after each yields whether it was the last."
+    now = time.monotonic()
+    begin = now - progress['seconds']
+    late = math.inf if max_minutes is None else now + 60*max_minutes
+    stop = False
+    while progress['step'] < steps and not stop:
+        terms = _step(stage, run, progress['seed'], progress['step']+1)
+        _advance(progress, terms, time.monotonic() - begin)
+        wish = bool(asked) or time.monotonic() > late
+        stop = bool(average(torch.tensor(float(wish))) > 0)
+        yield stop or progress['step'] == steps
+
+# %% ../nbs/61_train.ipynb #1b917499
+def _set_up(stage:Stage, device:str, accumulate:int):
+    "The stage on its device, in so many pieces; several processes begin together."
+    stage.setup(device)
+    stage.pieces = accumulate
+    if accumulate > 1 or place()[1] > 1:
+        for net in stage.nets.values(): whole_batch(net)
+    may_follow()
+
+@contextmanager
+def _ending_together(run:Run):
+    "Of several processes one says why the training ends, and where to go on."
+    with one_voice():
+        try: yield
+        except Lost as e: raise Lost(f'{e}; {_last_good(run)}. Start it again') from e
+
+# %% ../nbs/61_train.ipynb #5cf1dc38
 def _bar(run:Run, progress:dict, steps:int):
     "A bar on the terminal, or a line now and then where there is none."
     often = .5 if sys.stderr.isatty() else 10
@@ -345,25 +429,26 @@ def fit(
     log_every:int=20,               # steps between lines of `metrics.jsonl`
     device:str='auto',              # `auto`, `cpu` or `cuda`
     max_minutes:float|None=None,    # stop with a checkpoint after this wall time, to go on another day
+    accumulate:int=1,               # pieces in which each process takes its part of a batch, for a small card
 )->bool:                            # all `steps` done?
     """Train `stage`. Killed at any moment and started again, it ends with the same weights (on the CPU to the bit, at
     the same number of threads: set `OMP_NUM_THREADS` to hold it, else it follows what other processes leave free).
     Ctrl-C, SIGTERM and `max_minutes` finish the step, save and return False.
-    A term or a weight that is not finite is an `SgsvgError`, and the last good checkpoint stays."""
-    stage.setup(device)
-    with _alone(run), _signals() as asked:
+    A term or a weight that is not finite is an `SgsvgError`, and the last good checkpoint stays.
+    Of several processes the first writes; the others take the same steps, and return when it does."""
+    _set_up(stage, device, accumulate)
+    first = place()[0] == 0
+    with _ending_together(run), _alone(run) if first else nullcontext(), _signals() as asked:
         progress = _start(stage, run, seed)
-        begin = time.monotonic() - progress['seconds']
-        late = time.monotonic() + 60*max_minutes if max_minutes is not None else math.inf
+        taken = _steps(stage, run, progress, steps, max_minutes, asked)
+        if not first:
+            for _ in taken: pass
+            return progress['step'] >= steps
         with SummaryWriter(run.tb, purge_step=progress['step']+1) as board, _bar(run, progress, steps) as bar:
-            stop = False
-            while progress['step'] < steps and not stop:
-                terms = _step(stage, run, seed, progress['step']+1)
-                _advance(progress, terms, time.monotonic() - begin)
+            for last in taken:
                 k,done = progress['step'],progress['step'] == steps
                 if k % log_every == 0 or done: _tell(bar, _log(run, board, progress))
                 bar.update()
-                stop = bool(asked) or time.monotonic() > late
-                if k % save_every == 0 or done or stop: save_state(stage, run, progress)
+                if k % save_every == 0 or last: save_state(stage, run, progress)
                 if k % sample_every == 0 or done: _show(stage, run, k)
     return progress['step'] >= steps

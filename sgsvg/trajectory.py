@@ -152,11 +152,11 @@ class ReleasedTrajectory(Trajectory):
         self.mix = mix
         if first_code_only: self.gain = 0.
 
-    def settle(self, w, new):
+    def settle(self, w:Tensor, new:Tensor):
         if not self.training: new = self.mix*new + (1 - self.mix)*w
         return new, w if self.first_code_only else new
 
-    def forward(self, w_a, noise, fps, state=None, start=0):
+    def forward(self, w_a:Tensor, noise:Tensor, fps:float, state:tuple|None=None, start:int=0):
         return super().forward(w_a, self.noise_gain*noise, fps, state, start)
 
 # %% ../nbs/54_trajectory.ipynb #1f997a7e

@@ -10,11 +10,12 @@ __all__ = ['STEPS', 'LONGEST', 'ITEM', 'NUMPY', 'FORM', 'CALLS', 'DICTS', 'STORA
 # %% ../nbs/44_unpickle.ipynb #de0aeede
 import dataclasses, mmap, pickletools, struct, zipfile
 from math import prod
+from collections.abc import Callable
 from pathlib import Path
 import torch
 from fastcore.basics import patch
 from torch import Tensor
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 
 # %% ../nbs/44_unpickle.ipynb #fb2016ef
 STEPS = 500_000       # pickle instructions in one file; a snapshot with two StyleGAN3 has 31 thousand
@@ -22,7 +23,7 @@ LONGEST = 4 << 20     # bytes in one text, or in the directory of a zip
 
 def refuse(what:str): raise SgsvgError(f"{what}: refused. Nothing in the file was run")
 
-def safe_text(x)->str:
+def safe_text(x:object)->str:
     """Something out of a file, safe and short enough for an error line.
     Never the `str` of a whole structure: it may be exponentially long."""
     def one(o): return safe_text(o) if type(o) in (str, int, float) else type(o).__name__
@@ -46,7 +47,7 @@ class Budget:
 # %% ../nbs/44_unpickle.ipynb #2ed65eab
 class Source:
     "Bytes with a place in them; `zipfile` can read it like a file."
-    def __init__(self, data): self.data,self.at = memoryview(data),0
+    def __init__(self, data:bytes): self.data,self.at = memoryview(data),0
     def left(self)->int: return len(self.data)-self.at
     def need(self, n:int):
         if 0 <= n <= self.left(): return
@@ -284,8 +285,8 @@ INDEX = dict(BINPUT='B', LONG_BINPUT='<I', BINGET='B', LONG_BINGET='<I')
 class Reader:
     "The machine: reads one pickle from `source` and leaves the place behind its end."
     def __init__(self, source:Source, budget:Budget,
-        persistent=None,   # what to do with a persistent id; None: there must be none
-        inner:bool=False,  # inside of another file
+        persistent:Callable|None=None,  # what to do with a persistent id; None: there must be none
+        inner:bool=False,               # inside of another file
     ):
         self.source, self.budget = source, budget
         self.persistent, self.inner = persistent, inner
@@ -515,14 +516,14 @@ def _parse(data, budget, inner=False):
     return _whole_pickle(Source(data), budget, None, inner, torch=True)
 
 # %% ../nbs/44_unpickle.ipynb #5ecb9b35
-def plain_file(path)->Path:
+def plain_file(path:PathLike)->Path:
     path = Path(path)
     what = 'it is a folder' if path.is_dir() else 'check the name'
     if not path.is_file(): raise SgsvgError(f'no file {path}: {what}')
     if not path.stat().st_size: raise SgsvgError(f'{path} is empty: copy or download it again')
     return path
 
-def read_pickle(path):
+def read_pickle(path:PathLike):
     """What a `.pkl`, `.pt` or `.pth` holds: dicts, lists, numbers, texts;
     `Stored` for a tensor, `Network` for an object of NVIDIA's.
     Nothing in it is run or imported, and no numbers are copied. `SgsvgError` for a file that asks for anything else."""

@@ -15,7 +15,8 @@ import io
 import itertools
 import math
 import warnings
-from collections.abc import Iterator
+from torch import Tensor
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 import av
@@ -24,30 +25,30 @@ import torch
 from av.video.reformatter import Colorspace, Interpolation
 from fastcore.basics import patch
 from PIL import Image, ImageOps
-from .audio import evened, pieces
-from .core import SgsvgError, atomic_path, not_over, number
+from .audio import Sound, evened, pieces
+from .core import PathLike, SgsvgError, atomic_path, not_over, number
 from .media import PIXELS, MediaError, address, opened
 from .media import begins, picture_track, sound_track
 from .media import chain, decode, packets, pulled, steady
 
 # %% ../nbs/12_video.ipynb #308f39f9
 def to_uint8(
-    frames,  # `(..., 3, H, W)` float in [-1, 1]
-):           # `(..., H, W, 3)` uint8 array
+    frames:Tensor,  # `(..., 3, H, W)` float in [-1, 1]
+):                  # `(..., H, W, 3)` uint8 array
     "Frames as bytes; values outside [-1, 1] are clipped."
     x = torch.as_tensor(frames).detach().float().movedim(-3, -1)
     return (x.clamp(-1, 1)*127.5+127.5).round().to(torch.uint8).cpu().numpy()
 
 def from_uint8(
-    pixels,  # `(..., H, W, 3)` uint8
-):           # `(..., 3, H, W)` float tensor in [-1, 1]
+    pixels:np.ndarray|Tensor,   # `(..., H, W, 3)` uint8
+):                              # `(..., 3, H, W)` float tensor in [-1, 1]
     "Bytes as frames."
     return torch.as_tensor(np.ascontiguousarray(pixels)).movedim(-1, -3).float()/127.5-1
 
 # %% ../nbs/12_video.ipynb #7021dc57
 SHORT = 512   # pixels on the shorter side: smaller pictures are enlarged to it for watching
 
-def check_size(size):
+def check_size(size:int|str|None):
     "`SgsvgError` unless `size` is an even number of pixels from 16 to 4096, None or `native`."
     if size is None or isinstance(size, str) and size == 'native': return
     whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
@@ -56,9 +57,9 @@ def check_size(size):
 
 # %% ../nbs/12_video.ipynb #b26f8a24
 def shown_size(
-    h:int, w:int,   # the picture's, pixels
-    size=None,      # pixels on the shorter side; None: `SHORT`, or what it has if that is more; `native`: what it has
-):                  # height and width in the file, both even
+    h:int, w:int,               # the picture's, pixels
+    size:int|str|None=None,     # pixels on the shorter side; None: `SHORT`, or its own if more; `native`: its own
+):                              # height and width in the file, both even
     "How large a picture is written. `SgsvgError` where the longer side would be over 8192 pixels."
     short = min(h, w)
     want = short if size == 'native' else size or max(SHORT, short)
@@ -70,10 +71,10 @@ def shown_size(
 
 # %% ../nbs/12_video.ipynb #7d83ea88
 def scaled(
-    pixels,         # `(h, w, 3)` uint8
-    H:int, W:int,   # wanted
-    to='rgb24',     # pixel format
-):                  # an `av.VideoFrame`
+    pixels:np.ndarray,  # `(h, w, 3)` uint8
+    H:int, W:int,       # wanted
+    to:str='rgb24',     # pixel format
+):                      # an `av.VideoFrame`
     "A picture in another size: bicubic where it grows, averaged over areas where it shrinks."
     way = Interpolation.BICUBIC if H*W >= pixels[...,0].size else Interpolation.AREA
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format='rgb24')
@@ -85,7 +86,8 @@ def _picture(pixels, i, rate, size='native'):
     "One `(H, W, 3)` uint8 image as the `i`-th frame of a stream"
     h, w = pixels.shape[:2]
     H, W = shown_size(h, w, size)
-    if (H, W) == (h+h % 2, w+w % 2): pixels = np.pad(pixels, ((0, H-h), (0, W-w), (0, 0)), mode='edge')
+    odd = (H, W) == (h+h % 2, w+w % 2)
+    if odd: pixels = np.pad(pixels, ((0, H-h), (0, W-w), (0, 0)), mode='edge')
     frame = scaled(pixels, H, W, 'yuv420p')
     frame.pts, frame.time_base = i, 1/rate
     return frame
@@ -111,7 +113,7 @@ def _chunks(wave, sr, n=65536):
 class SoundFeed:
     """A file's sound, or `(wave, sr)`, as 44.1 or 48 kHz mono or stereo, drawn step by step. More channels are folded.
     A file without readable sound raises `SgsvgError`."""
-    def __init__(self, sound):
+    def __init__(self, sound:Sound):
         source = _chunks(*sound) if isinstance(sound, tuple) else pieces(sound)
         first = next(source, None)
         if first is None or not first[0].shape[1]:
@@ -140,7 +142,7 @@ def more(self:SoundFeed):
 
 # %% ../nbs/12_video.ipynb #6b91b24a
 @patch
-def until(self:SoundFeed, time):
+def until(self:SoundFeed, time:float):
     "The samples from the last call up to `time` (seconds) as one PyAV frame, or `None` when there are none"
     n = round(time*self.rate)-self.done
     self._pull(n)
@@ -196,14 +198,14 @@ def _mux(out, frames, rate, feed, seconds, crf, size):
 
 # %% ../nbs/12_video.ipynb #f8e273f8
 def write(
-    path,           # the mp4 to make; its folder must exist
-    frames,         # iterable of `(3, H, W)` or `(T, 3, H, W)` float in [-1, 1], taken as needed
-    fps,            # frames per second, any number above 0
-    sound=None,     # file with sound, or `(wave, sr)` with wave `(channels, samples)`
-    seconds=None,   # cut both after this time
-    crf=18,         # H.264 quality, lower is better
-    size='native',  # as for `shown_size`: pixels on the shorter side, or None to enlarge what is small
-):                  # number of frames written
+    path:PathLike,                  # the mp4 to make; its folder must exist
+    frames:Iterable,                # iterable of `(3, H, W)` or `(T, 3, H, W)` float in [-1, 1], taken as needed
+    fps:float,                      # frames per second, any number above 0
+    sound:Sound|None=None,          # file with sound, or `(wave, sr)` with wave `(channels, samples)`
+    seconds:float|None=None,        # cut both after this time
+    crf:int=18,                     # H.264 quality, lower is better
+    size:int|str|None='native',     # as for `shown_size`: pixels on the shorter side, or None to enlarge what is small
+):                                  # number of frames written
     """Write H.264 and AAC, streamed; both end with the shorter of frames, sound and `seconds`, to one frame.
     All or nothing: an error (`SgsvgError`) leaves no file."""
     _check(path, fps, seconds, sound)
@@ -286,12 +288,12 @@ def _cut(f, h, w, crop, sar):
 
 # %% ../nbs/12_video.ipynb #701de4d0
 def fitting(
-    f:av.VideoFrame,     # one like those to come
-    size=None,           # side of a square, or `(height, width)`, in pixels; None keeps the file's
-    crop=None,           # `(x, y, width, height)` of the stored picture, before anything else
-    sar:float=1.,        # width of a pixel over its height
-    form:str='yuv420p',  # pixels that come out, of 8 bits: `yuv420p` in BT.709, or `rgb24`
-)->list:                 # of `(filter, arguments)`
+    f:av.VideoFrame,            # one like those to come
+    size:int|tuple|None=None,   # side of a square, or `(height, width)`, in pixels; None keeps the file's
+    crop:tuple|None=None,       # `(x, y, width, height)` of the stored picture, before anything else
+    sar:float=1.,               # width of a pixel over its height
+    form:str='yuv420p',         # pixels that come out, of 8 bits: `yuv420p` in BT.709, or `rgb24`
+)->list:                        # of `(filter, arguments)`
     "The steps from stored pictures to what is seen: cut, scaled, with the colours of a usual screen, upright."
     turn = upright(*orientation(f))
     first, *more = _colours(f, form == 'yuv420p')
@@ -309,7 +311,12 @@ def fitting(
 # %% ../nbs/12_video.ipynb #d1463b40
 class Fit:
     "What is seen of decoded pictures, one by one, all of one size."
-    def __init__(self, size=None, crop=None, sar:float=1., form:str='yuv420p'):   # as for `fitting`
+    def __init__(self,
+        size:int|tuple|None=None,   # this and the others as for `fitting`
+        crop:tuple|None=None,       # of the stored picture
+        sar:float=1.,               # width of a pixel over its height
+        form:str='yuv420p',         # pixels that come out
+    ):
         self.size, self.args = size, (crop, sar, form)
         self.key = self.graph = self.last = self.out = None
 
@@ -327,7 +334,7 @@ class Fit:
 
 # %% ../nbs/12_video.ipynb #5c57cf6b
 def deinterlaced(
-    frames,      # decoded pictures
+    frames:Iterable,    # decoded pictures
 )->Iterator:
     "The same pictures, interlaced ones made whole."
     graph = key = None
@@ -353,11 +360,11 @@ SOON = .001   # seconds: a picture that appears so shortly before a moment is no
 
 # %% ../nbs/12_video.ipynb #8c5b4a14
 def on_screen(
-    frames,          # iterable of `(from, until, frame)`, seconds from the start of the clip, ascending
-    moments,         # wanted, ascending
-    hold:float=0.,   # seconds by which the first picture may come too late: it is held
-    slack:float=0.,  # seconds by which the last one may end too early
-)->Iterator:         # a frame per moment, until they end; none if the first one appears too late
+    frames:Iterable,    # iterable of `(from, until, frame)`, seconds from the start of the clip, ascending
+    moments:Iterable,   # wanted, ascending
+    hold:float=0.,      # seconds by which the first picture may come too late: it is held
+    slack:float=0.,     # seconds by which the last one may end too early
+)->Iterator:            # a frame per moment, until they end; none if the first one appears too late
     "The picture on screen at each of `moments`."
     moments = iter(moments)
     shown, end = None, -math.inf   # the picture so far, and until when
@@ -376,7 +383,7 @@ def on_screen(
 # %% ../nbs/12_video.ipynb #8a26da53
 class Clock:
     "Gives each decoded picture of a stream, in the order in which they come, the time when it is shown."
-    def __init__(self, stream):
+    def __init__(self, stream:av.VideoStream):
         self.stream, self.due = stream, 0.   # when the next picture should come, seconds on the file's clock
         self.last, self.faulty = dict(pts=-math.inf, dts=-math.inf), dict(pts=0, dts=0)
 
@@ -397,14 +404,14 @@ class Clock:
         return f
 
 # %% ../nbs/12_video.ipynb #529da864
-def rate_of(stream)->float:
+def rate_of(stream:av.VideoStream)->float:
     "Pictures a second of a stream, as FFmpeg guesses from all that the file says; 25 where it says nothing."
     return float(stream.guessed_rate or stream.average_rate or 25)
 
 def lasts(
-    f:av.VideoFrame,   # decoded
-    stream,            # that it is from
-)->float:              # seconds, at most 10
+    f:av.VideoFrame,        # decoded
+    stream:av.VideoStream,  # that it is from
+)->float:                   # seconds, at most 10
     "How long a picture stands if no other comes."
     told = float(f.duration*f.time_base) if f.duration and f.time_base else 0.
     return min(10., max(told, 1/rate_of(stream)))
@@ -456,32 +463,32 @@ def _shown(path, fps, size, seconds):
 
 # %% ../nbs/12_video.ipynb #c5768ed4
 def stream(
-    path,          # any video file that FFmpeg reads
-    fps=None,      # frames per second wanted; None keeps the file's
-    size=None,     # side of a square, or (height, width); None keeps the file's
-    seconds=None,  # stop after this time
-)->Iterator:       # frames `(3, H, W)` float in [-1, 1]
+    path:PathLike,              # any video file that FFmpeg reads
+    fps:float|None=None,        # frames per second wanted; None keeps the file's
+    size:int|tuple|None=None,   # side of a square, or (height, width); None keeps the file's
+    seconds:float|None=None,    # stop after this time
+)->Iterator:                    # frames `(3, H, W)` float in [-1, 1]
     "A video's frames one by one, in memory that does not depend on its length; errors as `read`."
     pictures = _shown(path, fps, size, seconds)
     next(pictures)
     yield from map(from_uint8, pictures)
 
 def read(
-    path,          # any video file that FFmpeg reads
-    fps=None,      # frames per second wanted; None keeps the file's
-    size=None,     # side of a square, or (height, width); None keeps the file's
-    seconds=None,  # stop after this time
-):                 # frames `(T, 3, H, W)` float in [-1, 1], and their fps
+    path:PathLike,              # any video file that FFmpeg reads
+    fps:float|None=None,        # frames per second wanted; None keeps the file's
+    size:int|tuple|None=None,   # side of a square, or (height, width); None keeps the file's
+    seconds:float|None=None,    # stop after this time
+):                              # frames `(T, 3, H, W)` float in [-1, 1], and their fps
     "Read a video's frames. A file without video, or not readable, raises `SgsvgError`."
     rate, *pixels = _shown(path, fps, size, seconds)
     return from_uint8(np.stack(pixels)), rate
 
 # %% ../nbs/12_video.ipynb #204abbca
 def grid(
-    images,   # `(N, 3, H, W)` float in [-1, 1]
-    cols=8,   # images in a row
-    gap=2,    # pixels between them
-):            # uint8 array `(rows*(H+gap), cols*(W+gap), 3)` less one gap a side, white between
+    images:Tensor,  # `(N, 3, H, W)` float in [-1, 1]
+    cols:int=8,     # images in a row
+    gap:int=2,      # pixels between them
+):                  # uint8 array `(rows*(H+gap), cols*(W+gap), 3)` less one gap a side, white between
     "Images as one picture, row by row."
     x = to_uint8(images)
     n = len(x)
@@ -502,11 +509,11 @@ def _bars(loudness, h, w):
 
 # %% ../nbs/12_video.ipynb #091efaf5
 def filmstrip(
-    frames,         # `(T, 3, H, W)` float in [-1, 1]
-    n=8,            # moments shown
-    loudness=None,  # `(T,)` in [0, 1], drawn below as a curve
-    size=128,       # pixels on the shorter side of each picture, or `native`
-):                  # uint8 array
+    frames:Tensor,              # `(T, 3, H, W)` float in [-1, 1]
+    n:int=8,                    # moments shown
+    loudness:Tensor|None=None,  # `(T,)` in [0, 1], drawn below as a curve
+    size:int|str|None=128,      # pixels on the shorter side of each picture, or `native`
+):                              # uint8 array
     "`n` frames at equal distances, and the loudness of the whole clip below them."
     check_size(size)
     pick = ((torch.arange(n)+.5)*len(frames)/n).long()
@@ -521,8 +528,8 @@ def filmstrip(
 
 # %% ../nbs/12_video.ipynb #212f1636
 def save_filmstrip(
-    path,                                       # a PNG, whole or not at all
-    frames, n=8, loudness=None, size=128,       # as for `filmstrip`
+    path:PathLike,                                                              # a PNG, whole or not at all
+    frames:Tensor, n:int=8, loudness:Tensor|None=None, size:int|str|None=128,   # as for `filmstrip`
 ):
     "Write `filmstrip` as PNG."
     strip = Image.fromarray(filmstrip(frames, n, loudness, size))
@@ -556,8 +563,8 @@ def _told(picture):
 
 # %% ../nbs/12_video.ipynb #40ac3924
 def still(
-    path,       # a picture: JPEG, PNG, WebP, GIF, BMP or TIFF
-    size:int,   # pixels on a side of the square that is kept
+    path:PathLike,              # a picture: JPEG, PNG, WebP, GIF, BMP or TIFF
+    size:int,                   # pixels on a side of the square that is kept
 )->tuple[torch.Tensor, list]:   # `(3,size,size)` in [-1,1]; what was done with it, in words
     "The middle of a picture as it is seen. `SgsvgError` for what is none."
     try:
@@ -576,19 +583,19 @@ def still(
         raise SgsvgError(f'{path}: is a damaged or too large picture; export or scale it again') from None
     return from_uint8(np.array(square)), said
 
-def still_size(path)->tuple:   # width and height
+def still_size(path:PathLike)->tuple:   # width and height
     "The size of a picture as it is seen, in pixels."
     with _opened_still(path) as picture:
         turned = picture.getexif().get(0x0112, 1) >= 5
         return picture.size[::-1] if turned else picture.size
 
-def film_size(path)->tuple:    # width and height, turned or not
+def film_size(path:PathLike)->tuple:    # width and height, turned or not
     "The size of a film's pictures as they are stored, in pixels."
     with opened(path) as box:
         picture = _watched(path, box).codec_context
         return picture.width, picture.height
 
-def is_still(path)->bool:   # a file
+def is_still(path:PathLike)->bool:   # a file
     "Whether a file is a picture, not a film."
     try:
         with _begun(path): return True
@@ -596,9 +603,9 @@ def is_still(path)->bool:   # a file
     except (OSError, ValueError, SyntaxError): return False
 
 def save_still(
-    path,       # the picture to write, in a format that its name says
-    picture,    # `(3,H,W)` in [-1,1]
-    size=None,  # as for `shown_size`
+    path:PathLike,              # the picture to write, in a format that its name says
+    picture:Tensor,             # `(3,H,W)` in [-1,1]
+    size:int|str|None=None,     # as for `shown_size`
 ):
     "Write a picture, enlarged where it is small; whole or not at all. `SgsvgError` for a name of no known kind."
     if Path(path).suffix.lower() not in ('.png', '.jpg', '.jpeg', '.webp'):
@@ -611,9 +618,9 @@ def save_still(
 IN_LINE = 20e6   # bytes: a larger file is not put into a notebook, only its picture
 
 def poster(
-    path,       # a video file
-    width=512,  # pixels
-):              # JPEG, bytes
+    path:PathLike,  # a video file
+    width:int=512,  # pixels
+):                  # JPEG, bytes
     "A picture of the film: what it shows at its middle, or after four seconds if this comes first."
     with opened(path) as c: length = c.duration/av.time_base if c.duration else 1.
     span = 2*min(length/2, 4.)   # a single frame of this length stands for the moment in its middle
@@ -626,7 +633,7 @@ def poster(
 # %% ../nbs/12_video.ipynb #7e9695c4
 class Player:
     "A video as the output of a notebook's cell."
-    def __init__(self, path, width=512): self.path, self.width = Path(path), width
+    def __init__(self, path:PathLike, width:int=512): self.path, self.width = Path(path), width
     def __repr__(self): return f'Player({self.path.name!r}, width={self.width})'
 
     def _video(self, picture):
@@ -642,9 +649,9 @@ class Player:
 
 # %% ../nbs/12_video.ipynb #1a693721
 def player(
-    path,       # a video file that browsers play: an mp4 with H.264
-    width=512,  # pixels on the screen
-):              # shown by a notebook
+    path:PathLike,  # a video file that browsers play: an mp4 with H.264
+    width:int=512,  # pixels on the screen
+):                  # shown by a notebook
     """Show a video inside a notebook; the file is embedded, up to `IN_LINE` bytes.
     `SgsvgError` where it cannot be read."""
     with opened(path): return Player(path, int(number('width', width, high=8192)))

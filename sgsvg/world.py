@@ -7,6 +7,7 @@ __all__ = ['render', 'condition', 'phases', 'Truth', 'random_truth', 'clip']
 
 # %% ../nbs/24_world.ipynb #b9225247
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 import torch
 import torch.nn.functional as F
@@ -20,13 +21,13 @@ from .painters import PAINTERS
 
 # %% ../nbs/24_world.ipynb #3eb507b4
 def render(
-    z:Tensor,      # `(B,16)` scene
-    cls:Tensor,    # `(B,)` class numbers
-    e:Tensor,      # `(B,)` intensity in [0,1]
-    phase:Tensor,  # `(B,2)` fast and slow phase in turns
-    size=128,      # pixels, or `(H,W)`
-    chunk:int=8,   # pictures painted at once
-)->Tensor:         # `(B,3,H,W)` in [-1,1]
+    z:Tensor,               # `(B,16)` scene
+    cls:Tensor,             # `(B,)` class numbers
+    e:Tensor,               # `(B,)` intensity in [0,1]
+    phase:Tensor,           # `(B,2)` fast and slow phase in turns
+    size:int|tuple=128,     # pixels, or `(H,W)`
+    chunk:int=8,            # pictures painted at once
+)->Tensor:                  # `(B,3,H,W)` in [-1,1]
     "Paint the pictures: a pure function of its arguments."
     H, W = (size,size) if isinstance(size,int) else size
     u = scene(z)
@@ -54,10 +55,10 @@ def condition(
 
 # %% ../nbs/24_world.ipynb #30ca9e47
 def phases(
-    n:int,           # frames
-    fps:float,       # frames per second
-    start=(0.,0.),   # phases of the first frame, in turns
-)->Tensor:           # `(n,2)` in [0,1)
+    n:int,                      # frames
+    fps:float,                  # frames per second
+    start:Iterable=(0.,0.),     # phases of the first frame, in turns
+)->Tensor:                      # `(n,2)` in [0,1)
     "Both phases over time; they loop with periods `FAST` and `SLOW`."
     t = torch.arange(n, dtype=torch.float64)/fps
     fast = (t/FAST+start[0]).frac()
@@ -73,9 +74,9 @@ class Truth(NamedTuple):
     phase:Tensor  # `(n,2)` fast and slow phase in turns
 
 def random_truth(
-    n:int,           # how many pictures' worth
-    generator=None,  # dice; None: torch's own
-)->Truth:            # random numbers, of each `n`
+    n:int,                                  # how many pictures' worth
+    generator:torch.Generator|None=None,    # dice; None: torch's own
+)->Truth:                                   # random numbers, of each `n`
     "What `render` needs, at random."
     z = torch.randn(n, N_SCENE, generator=generator)
     cls = torch.randint(len(CLASSES), (n,), generator=generator)
@@ -91,13 +92,13 @@ def _played(seed, cls, seconds, fps, sr):
 
 # %% ../nbs/24_world.ipynb #44437ce6
 def clip(
-    seed:int,          # same seed, same clip
-    cls:int=None,      # class number; drawn from the seed if None
-    seconds:float=4.,  # length, of what is made here
-    fps:float=15,      # frames per second
-    size=128,          # pixels, or `(H,W)`
-    sr:int=22050,      # Hz, also of `wave`
-    wave:Tensor=None,  # somebody's recording `(channels,samples)`; None: the sound is made here
+    seed:int,               # same seed, same clip
+    cls:int|None=None,      # class number; drawn from the seed if None
+    seconds:float=4.,       # length, of what is made here
+    fps:float=15,           # frames per second
+    size:int|tuple=128,     # pixels, or `(H,W)`
+    sr:int=22050,           # Hz, also of `wave`
+    wave:Tensor|None=None,  # somebody's recording `(channels,samples)`; None: the sound is made here
 )->Clip:
     "A clip from a seed; with `wave` its intensity is the recording's loudness."
     g = torch.Generator().manual_seed(seed)

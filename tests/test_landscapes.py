@@ -49,7 +49,7 @@ TRAIN = """
     from sgsvg.inversion import HeardInversion
     from sgsvg.judge import Judge, examine
     from sgsvg.landscapes import CLASSES, N_CONDITION
-    from sgsvg.mixtures import Material, window
+    from sgsvg.mixtures import Material, sample_window
     from sgsvg.model import SoundVideo
     from sgsvg.stages_ears import confusion
     from sgsvg.stylegan2 import Generator
@@ -67,7 +67,7 @@ TRAIN = """
     show_confusion(dict(world=Reading(clips, [torch.eye(10)]*2)))
     quiet = -7*torch.ones(96, 300).half()
     of = Material([{}]*10, [[quiet]]*10, [quiet])
-    assert window(of, torch.Generator().manual_seed(0))[1].shape == (11,)
+    assert sample_window(of, torch.Generator().manual_seed(0))[1].shape == (11,)
     assert confusion(ear, [(torch.randn(1, 44100), 9)]).shape == (10, 11)
 """
 

@@ -128,6 +128,24 @@ def parameters(node):
     return [a for a in args if a.arg not in ('self', 'cls')]
 
 
+def public_functions(tree):
+    "`(name, function)` of all that others call: functions, methods of public classes, and what `patch` adds."
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef): yield node.name, node
+        if not isinstance(node, ast.ClassDef) or node.name.startswith('_'): continue
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef): yield f'{node.name}.{method.name}', method
+
+
+def untyped(tree):
+    "`function.parameter` of all that others call, where the parameter has no annotation."
+    for name,node in public_functions(tree):
+        last = name.split('.')[-1]
+        if last.startswith('_') and last != '__init__': continue
+        for a in parameters(node):
+            if a.annotation is None: yield f'{name}.{a.arg}'
+
+
 def undocumented(source, tree):
     "Public functions of two parameters or more, one of which has no comment on its line."
     lines = source.split('\n')
@@ -164,12 +182,13 @@ def measure_modules(root, places):
         places['lines with ;'] += [(1, f'{name}:{n}') for n in semicolons(source)]
         wide = [n for n in ast.walk(tree) if targets(n) > TARGETS]
         places['tuple assignments of more than two targets'] += [(targets(n), f'{name}:{n.lineno}') for n in wide]
+        places['public parameters without a type'] += [(1, f'{name}: {o}') for o in untyped(tree)]
         bare = undocumented(source, tree)
         places['public functions without docments'] += [(1, f'{name}:{f.lineno} {f.name}') for f in bare]
         for n in public(tree): homes[n].append(name)
     places['public names in two modules'] += twice(homes)
     count = {k: len(places[k]) for k in ('lines with ;', 'tuple assignments of more than two targets',
-        'public functions without docments', 'public names in two modules')}
+        'public functions without docments', 'public parameters without a type', 'public names in two modules')}
     return {
         'function length, median': statistics.median(lengths),
         'function length, p90': p90(lengths),
