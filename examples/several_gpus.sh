@@ -1,7 +1,7 @@
 #!/bin/sh
 # One training on several GPUs: each process takes its part of every batch, and together they take the step that one
 # process would take. The launcher starts the same command once for each GPU. A run that was stopped goes on when this
-# is called again, also with another number of GPUs. Call it from the checkout: sh examples/several_gpus.sh 4
+# is called again with as many GPUs. Call it from the checkout: sh examples/several_gpus.sh 4
 set -eu
 gpus=${1:-2}
 sgsvg=$(command -v sgsvg)
