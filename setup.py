@@ -3,12 +3,19 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.build_py import build_py
 
 here = Path(__file__).parent
 ini = ConfigParser(delimiters='=')
 ini.read(here/'settings.ini', encoding='utf-8')
 cfg = ini['DEFAULT']
 readme = here/'README.md'
+
+class Build(build_py):
+    "A wheel brings the experiment notebooks inside of the package; an editable install finds them in the checkout."
+    def run(self):
+        super().run()
+        if not self.editable_mode: self.copy_tree(here/'nbs'/'experiments', f'{self.build_lib}/sgsvg/experiments')
 
 # torchaudio's last release is 2.11, so torch and torchvision stay beside it.
 # nbdev 2.4.14 is the last line that keeps settings.ini; the three below it are the ones it works with.
@@ -76,6 +83,7 @@ setup(
     python_requires='>=3.11,<3.13',
     install_requires=required,
     extras_require=dict(slurm=slurm, test=tests, dev=dev),
+    cmdclass=dict(build_py=Build),
     entry_points={'console_scripts': ['sgsvg=sgsvg.cli:main'], 'nbdev': ['sgsvg=sgsvg._modidx:d']},
     zip_safe=False,
 )

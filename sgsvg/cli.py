@@ -484,8 +484,9 @@ def data_show(args:argparse.Namespace):
 # %% ../nbs/92_cli.ipynb #4457883c
 def _stages():
     "The notebooks that train, by the name of their stage; none where the package came without them."
-    folder = Path(__file__).parent.parent/'nbs'/'experiments' if '__file__' in globals() else Path('experiments')
-    return {p.stem.removeprefix('train_'): p for p in sorted(folder.glob('train_*.ipynb'))}
+    here = Path(__file__).parent if '__file__' in globals() else Path('../sgsvg')
+    folders = here/'experiments', here.parent/'nbs'/'experiments'   # of a wheel, of a checkout
+    return {p.stem.removeprefix('train_'): p for folder in folders for p in sorted(folder.glob('train_*.ipynb'))}
 
 def _train_command(sub):
     "The options of `sgsvg train`."
@@ -508,7 +509,7 @@ def _notebook(stage):
     stages = _stages()
     if stage in stages: return stages[stage]
     near = ''.join(f' (did you mean {n}?)' for n in get_close_matches(stage, stages, 1))
-    there = ', '.join(stages) or 'not here: install sgsvg from a checkout (pip install -e), which has the notebooks'
+    there = ', '.join(stages)
     raise SgsvgError(f'unknown stage {stage}{near}: the stages are {there}')
 
 @contextmanager
@@ -520,7 +521,7 @@ def _followers_mute():
         warnings.simplefilter('ignore')
         yield
 
-def _trained(notebook, given):
+def _played(notebook, given):
     "Run a notebook that trains, the processes in turn; its names, in the first of them."
     from sgsvg.processes import join, leading, one_voice, place
     from sgsvg.runs import play
@@ -535,7 +536,7 @@ def train(args:argparse.Namespace):
     "`sgsvg train`"
     os.environ.setdefault('MPLBACKEND', 'agg')   # what notebooks draw is not shown
     given = args.given | (dict(source=','.join(args.source)) if args.source else {})
-    with _followers_mute(): space = _trained(_notebook(args.stage), given)
+    with _followers_mute(): space = _played(_notebook(args.stage), given)
     if space: say(space['run'].path/('model.safetensors' if space['finished'] else 'state'))
 
 # %% ../nbs/92_cli.ipynb #ca870413

@@ -283,7 +283,7 @@ def _by_executor(executor, jobs):
     finally:
         for future,_ in going: future.cancel()
 
-# %% ../nbs/90_sweep.ipynb #4fa95b59
+# %% ../nbs/90_sweep.ipynb #a7ab1342
 def _threads(jobs:int)->dict:
     "Environment of a process: its share of the threads."
     cores = int(os.environ.get('OMP_NUM_THREADS') or len(os.sched_getaffinity(0)))
@@ -297,9 +297,9 @@ def _apart(log):
 
 @contextmanager
 def _pool(n:int, log):
-    "`n` processes of joblib's."
+    "`n` processes of joblib's; one that is idle for 10 s ends, also where the sweep was killed."
     from joblib.externals.loky import ProcessPoolExecutor
-    pool = ProcessPoolExecutor(n, initializer=_apart, initargs=(log,), env=_threads(n))
+    pool = ProcessPoolExecutor(n, timeout=10, initializer=_apart, initargs=(log,), env=_threads(n))
     try: yield pool
     finally: pool.shutdown(kill_workers=True)
 

@@ -1,0 +1,20 @@
+"The heads of notebooks say how long they take, as it was recorded."
+import nbformat, pytest
+
+import times
+
+def test_the_heads_say_what_was_recorded(): assert times.differing() == {}, 'python tools/times.py --write'
+
+@pytest.mark.parametrize('seconds, said', [(2, '10 seconds'), (44, '40 seconds'), (89, '90 seconds'),
+                                           (100, '2 minutes'), (1510, '25 minutes')])
+def test_a_time_in_words(seconds, said): assert times.said(seconds) == said
+
+def test_a_line_is_written_once_and_brought_up_to_date(tmp_path, monkeypatch):
+    cells = [nbformat.v4.new_markdown_cell('# a\n> b\n\nUsed by [c](c.ipynb).'), nbformat.v4.new_code_cell('1')]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path/'a.ipynb')
+    for seconds in (20, 20, 300):
+        monkeypatch.setattr(times, 'recorded', lambda seconds=seconds: {'a.ipynb': seconds})
+        times.write(tmp_path)
+    title = times.title_cell(nbformat.read(tmp_path/'a.ipynb', 4)).source
+    assert title == '# a\n> b\n\nRuns in about 5 minutes on two cores.\n\nUsed by [c](c.ipynb).'
+    assert times.differing(tmp_path) == {}
