@@ -121,45 +121,47 @@ def curves_of(m:Moment)->dict:
     if m.probs is None: return found
     return found | dict(zip(HEARD, m.probs.tolist()))
 
-# %% ../nbs/73_live.ipynb #4fa05336
+# %% ../nbs/73_live.ipynb #ac1e362f
 _SIDE = MARGIN//CELL   # cells on a side that a cell can hear
 
 class LiveEar:
-    "Keeps an ear's `Listener` up to date, cell by cell; the newest cells are read again until they are final."
+    "Keeps an ear's `Listener` up to date; the newest cells are read again until they are final."
     def __init__(self,
         ear,                    # an `Ear`
         fps:float,              # video frames per second
         release:float=0.,       # decibels a second by which the largest level is forgotten
+        size:int=2*CELL,        # columns that are read at a time, 0.37 s; fewer cost more
     ):
         self.who = Listener(ear, fps)
-        self.gain, self.fall = Gain(), 10**(-release/10*CELL*EAR_MEL.hop/EAR_MEL.sr)
+        self.gain, self.fall = Gain(), 10**(-release/10*size*EAR_MEL.hop/EAR_MEL.sr)
+        self.size = size
         self.wave = None        # what is not yet a cell
         self.near = torch.zeros(EAR_MEL.n_mels, 0)   # the columns of the newest cells and what they can hear
         self.loose = 0          # cells that are not final
 
-# %% ../nbs/73_live.ipynb #b6136adc
+# %% ../nbs/73_live.ipynb #0a10faa1
 @patch
 def take(self:LiveEar, x:Tensor):
     "More sound, `(channels,n)` at `RATE`."
     if self.wave is None: self.wave = torch.zeros(len(x), EAR_MEL.n_fft//2)
     self.wave = torch.cat([self.wave, x], 1)
-    step = CELL*EAR_MEL.hop
+    step = self.size*EAR_MEL.hop
     while self.wave.shape[1] >= step + EAR_MEL.n_fft - EAR_MEL.hop:
         piece = self.wave[:,:step + EAR_MEL.n_fft - EAR_MEL.hop]
-        self._cell(torch.cat(list(mel_columns([piece], EAR_MEL)), 1)[:,1:CELL+1])   # those without a border
+        self._cell(torch.cat(list(mel_columns([piece], EAR_MEL)), 1)[:,1:self.size+1])   # those without a border
         self.wave = self.wave[:,step:]
 
-# %% ../nbs/73_live.ipynb #f2c403dd
+# %% ../nbs/73_live.ipynb #4f94ef9e
 @patch
 @torch.no_grad()
 def _cell(self:LiveEar, power):
-    "The columns of one more cell."
+    "The columns of some more cells."
     self.who.power = torch.cat([self.who.power, power], 1)
-    self.near = torch.cat([self.near, unit_sum(power)], 1)[:,-(2*_SIDE+1)*CELL:]
+    self.near = torch.cat([self.near, unit_sum(power)], 1)[:,-2*_SIDE*CELL-self.size:]
     self.gain.top *= self.fall
     mel = squash(self.gain(self.near))[None]
     cells = self.who.ear.cells(mel.to(self.who.ear.head.weight.device))[0].cpu()
-    new = cells[max(0, len(cells)-_SIDE-1):]
+    new = cells[max(0, len(cells)-_SIDE-self.size//CELL):]
     self.who.cells = torch.cat([self.who.cells[:len(self.who.cells)-self.loose], new])
     self.loose = min(len(cells), _SIDE)
 
@@ -745,14 +747,16 @@ class Shown(NamedTuple):
     left_out: int       # frames since the last one that were not drawn
     seconds: float      # from the arrival of its last sound to the picture
 
-# %% ../nbs/73_live.ipynb #aeee7b0f
+# %% ../nbs/73_live.ipynb #aeb8509b
 def perform(
     live:Live,              # the engine
     inbox:Inbox,            # its sound
     pace:Pace|None=None,    # None: one that says nothing
 )->Iterator[Shown]:
-    "Draw the newest frame, again and again, until the sound ends; frames that come too late are left out."
+    """Draw the newest frame, again and again, until the sound ends; frames that come too late are left out.
+    One thread does it: two that wait for each other are late where a browser wants the other core."""
     pace = pace or Pace(live.fps)
+    torch.set_num_threads(1)
     last = -1
     while (blocks := inbox.take()) is not None:
         began = time.monotonic()
