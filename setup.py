@@ -31,6 +31,7 @@ tqdm>=4.66
 tensorboard>=2.18
 jupyterlab>=4,<5
 ipywidgets>=8,<9
+anywidget>=0.11,<0.12
 papermill>=2.6,<3
 nbdev==2.4.14
 execnb<0.2
@@ -45,6 +46,11 @@ pytest-xdist>=3.6
 hypothesis>=6
 nbclient>=0.10
 ruff>=0.12
+'''.split()
+
+# a browser test needs Debian's chromium besides: `make test-studio` says so
+studio = tests + '''
+playwright>=1.55
 '''.split()
 
 dev = tests + '''
@@ -70,7 +76,7 @@ setup(
     package_data={'sgsvg': ['assets/*']},
     python_requires='>=3.11,<3.13',
     install_requires=required,
-    extras_require={'test': tests, 'dev': dev},
+    extras_require={'test': tests, 'studio': studio, 'dev': dev},
     entry_points={'console_scripts': ['sgsvg=sgsvg.cli:main'], 'nbdev': ['sgsvg=sgsvg._modidx:d']},
     zip_safe=False,
 )
