@@ -40,11 +40,12 @@ function heat(v) { return [255 * v, 34 + 198 * v, 78 + 40 * Math.sin(Math.PI * v
 class Charts {
   constructor(classes) {
     this.classes = classes
-    this.mel = this.canvas('spectrogram: time to the right, pitch upwards; the box is what the frame can hear', 110)
-    this.lines = this.canvas('probability of each class over time', 90)
-    this.loud = this.canvas('loudness over time', 50)
+    this.mel = this.canvas('spectrogram: time to the right, pitch upwards; the box is what the frame can hear', 160)
+    this.lines = this.canvas('probability of each class over time', 120)
+    this.loud = this.canvas('loudness over time', 70)
+    this.shares = classes.map(() => make('b'))
     this.legend = make('div', { class: 'legend' }, ...classes.map((c, i) =>
-      make('span', {}, make('i', { style: `background:${COLOURS[i]}` }), c)))
+      make('span', {}, make('i', { style: `background:${COLOURS[i]}` }), c + ' ', this.shares[i])))
   }
   canvas(label, height) { return make('canvas', { width: 720, height, role: 'img', 'aria-label': label }) }
 
@@ -56,9 +57,11 @@ class Charts {
     const g = this.mel.getContext('2d')
     if (why) this.map(g, why, s => x(s * fps - .5))
     g.strokeStyle = '#fff'
-    g.strokeRect(x(t - .75 * fps), 1, 1.5 * fps / n * 720, 108)
+    g.strokeRect(x(t - .75 * fps), 1, 1.5 * fps / n * 720, 158)
     this.curves(this.lines, moments, first, n, this.classes.map((_, i) => [3 + i, COLOURS[i]]))
     this.curves(this.loud, moments, first, n, [[0, ink]])
+    const now = moments.rows[Math.max(0, t)]
+    this.shares.forEach((e, i) => { e.textContent = now && now[3 + i] > .05 ? `${Math.round(100 * now[3 + i])} %` : '' })
     for (const c of [this.mel, this.lines, this.loud]) {
       const h = c.getContext('2d')
       h.fillStyle = c === this.mel ? '#fff' : ink
@@ -76,14 +79,14 @@ class Charts {
     }
     const small = new OffscreenCanvas(n, bands), g = this.mel.getContext('2d')
     small.getContext('2d').putImageData(picture, 0, 0)
-    g.clearRect(0, 0, 720, 110)
-    g.drawImage(small, 0, 0, 720, 110)
+    g.clearRect(0, 0, 720, 160)
+    g.drawImage(small, 0, 0, 720, 160)
   }
   map(g, why, x) {
     const rows = why.map.length, cols = why.map[0].length, [a, b] = why.span.map(x)
     why.map.forEach((row, r) => row.forEach((v, c) => {
       g.fillStyle = `rgba(213,94,0,${.75 * v})`
-      g.fillRect(a + (b - a) * c / cols, 110 * (1 - (r + 1) / rows), (b - a) / cols, 110 / rows)
+      g.fillRect(a + (b - a) * c / cols, 160 * (1 - (r + 1) / rows), (b - a) / cols, 160 / rows)
     }))
   }
   curves(canvas, moments, first, n, what) {
@@ -111,7 +114,7 @@ class Side {
     this.page = page
     this.trail = [[], [], []]
     this.picture = make('img', { alt: `picture ${'AB'[k]}`, class: 'picture', width: 384, height: 384 })
-    this.path = make('canvas', { width: 384, height: 110, role: 'img',
+    this.path = make('canvas', { width: 384, height: 90, role: 'img',
       'aria-label': 'path of the coarse, mid and fine band along the two directions in which scenes differ most' })
     this.box = make('figure', {}, this.picture, this.path,
       make('figcaption', {}, 'AB'[k] + ' · paths: ', ...['coarse', 'mid', 'fine'].map((b, i) =>
@@ -125,9 +128,11 @@ class Side {
     this.picture.dataset.frame = message.t
     message.places.forEach((p, i) => { this.trail[i].push(p); if (this.trail[i].length > 60) this.trail[i].shift() })
     const g = this.path.getContext('2d')
-    g.clearRect(0, 0, 384, 110)
+    g.clearRect(0, 0, 384, 90)
     this.trail.forEach((points, i) => {
-      const at = ([x, y]) => [64 + 128 * i + 20 * x, 55 - 20 * y]
+      const [mx, my] = [0, 1].map(k => points.reduce((s, p) => s + p[k], 0) / points.length)
+      const far = Math.max(.05, ...points.map(p => Math.hypot(p[0] - mx, p[1] - my)))
+      const at = ([x, y]) => [64 + 128 * i + 40 * (x - mx) / far, 45 - 40 * (y - my) / far]
       g.strokeStyle = g.fillStyle = BAND_COLOURS[i]
       g.beginPath()
       points.forEach(p => g.lineTo(...at(p)))
@@ -362,7 +367,7 @@ class Page {
 
 export default {
   render({ model, el }) {
-    const page = new Page(model, el)
+    const page = el.studio = new Page(model, el)
     const take = (message, buffers) => page.take(message, buffers)
     model.on('msg:custom', take)
     return () => { model.off('msg:custom', take); page.audio?.pause(); if (page.context) page.close() }
