@@ -527,13 +527,13 @@ def _line(harm:str, rows:list)->str:
     lists = ' | '.join(', '.join(x) or 'none' for x in (blind, praised))
     return f"| {harm}, {rows[0]['unit']} | {notices} | {best or 'none'} | {lists} |"
 
-# %% ../nbs/84_bench.ipynb #0642ceb8
+# %% ../nbs/84_bench.ipynb #34249baf
 def bench_page(
     rows:list,      # of `bench_rows`
 )->str:             # Markdown
     "One page: which metric to trust for what."
     harms = dict.fromkeys(r['harm'] for r in rows)
-    head = ['| harm | smallest noticed by 50 clips | by 200 | by 1000 | best with 200 | blind even with 1000 | fooled: better |',
+    head = ['| harm | smallest noticed by 50 clips | by 200 | by 1000 | best with 200 | blind with 1000 | fooled |',
             '|---|--:|--:|--:|---|---|---|']
     lines = [_line(h, [r for r in rows if r['harm'] == h]) for h in harms]
     metrics = {r['metric']: r for r in rows}

@@ -36,12 +36,12 @@ def at_infinity(
     end, slope = torch.linalg.lstsq(line, d[:,None]).solution[:,0].tolist()
     return end, slope, sizes, d
 
-# %% ../nbs/81_distances.ipynb #7f9f450c
+# %% ../nbs/81_distances.ipynb #1a198b8f
 def film_points(
     features:Tensor,    # (N,T,d) of frames in their order, evenly spaced
 )->Tensor:              # (N,2d)
     """A point for each clip: mean over time, and root mean square of the steps from frame to frame. For `frechet`,
-    `kernel_distance` and `nearest`, so that they compare clips. The bench: they notice a film whose pictures stand for a
+    `kernel_distance` and `nearest`, so that they compare clips. The bench: they notice pictures that stand for a
     second, where those of frames need longer; neither sees flicker, or the wrong class where all classes are shown."""
     if features.ndim != 3 or features.shape[1] < 2:
         raise SgsvgError(f'features of clips (N,T,d) with T of two or more expected, got {tuple(features.shape)}')
@@ -134,7 +134,7 @@ def paired_peaks(
         if gap >= -within: j += 1
     return pairs
 
-# %% ../nbs/81_distances.ipynb #ba236301
+# %% ../nbs/81_distances.ipynb #36097462
 def av_align(
     heard:Tensor,   # (T,) `onset_strength`
     seen:Tensor,    # (T,) `flow_speed`
@@ -142,7 +142,7 @@ def av_align(
     above:float=.1, # see `peaks`
 )->float:           # in [0,1], larger is better
     """AV-Align (Yariv et al. 2023, eq. 2) with one partner a peak. 0 where nothing peaks. Far above 0 for a sound and a
-    film that do not know each other: read it beside `av_align_floor`. The bench: blind to a sound that is late, reversed
+    film that do not know each other: read it beside `av_align_floor`. The bench: blind to sounds that are late, reversed
     or another clip's; noise, flicker and pictures that are held for .2 s raise it."""
     a, b = peaks(heard, above), peaks(seen, above)
     pairs = paired_peaks(a, b, within)
