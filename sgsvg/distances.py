@@ -134,7 +134,7 @@ def paired_peaks(
         if gap >= -within: j += 1
     return pairs
 
-# %% ../nbs/81_distances.ipynb #36097462
+# %% ../nbs/81_distances.ipynb #9a35d843
 def av_align(
     heard:Tensor,   # (T,) `onset_strength`
     seen:Tensor,    # (T,) `flow_speed`
@@ -142,7 +142,7 @@ def av_align(
     above:float=.1, # see `peaks`
 )->float:           # in [0,1], larger is better
     """AV-Align (Yariv et al. 2023, eq. 2) with one partner a peak. 0 where nothing peaks. Far above 0 for a sound and a
-    film that do not know each other: read it beside `av_align_floor`. The bench: blind to sounds that are late, reversed
+    film that do not know each other: read it beside `av_align_floor`. The bench: blind to sounds late, reversed
     or another clip's; noise, flicker and pictures that are held for .2 s raise it."""
     a, b = peaks(heard, above), peaks(seen, above)
     pairs = paired_peaks(a, b, within)
