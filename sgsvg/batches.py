@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'BatchSource', 'check_has', 'WorldSource', 'Stills', 'ShardSource', 'Mix', 'parse_sources', 'open_source',
-           'labels', 'conditions', 'check_fits']
+           'labels', 'knows_truth', 'conditions', 'check_fits']
 
 # %% ../nbs/66_batches.ipynb #b478c381
 import hashlib
@@ -315,6 +315,13 @@ def labels(
                      'give a generator without labels, or one that was trained on these classes')
 
 # %% ../nbs/66_batches.ipynb #37e2c070
+def knows_truth(
+    source:BatchSource, # what is learned from
+    generator,          # with `c_dim`
+)->bool:
+    "Whether the numbers behind a frame are known, and the generator has been told them."
+    return 'truth' in source.has and generator.c_dim == N_CONDITION
+
 def conditions(
     c_dim:int,      # as for `labels`
     source:BatchSource, # as for `labels`

@@ -71,8 +71,13 @@ def leading():
     rank, world = place()
     with _connected():
         while rank and not _store().check(['turn']): time.sleep(.05)
-    try: yield not rank or _store().get('turn') == b'train'
-    finally: _tell_others('over')
+    word = _store().get('turn') if rank else b'train'
+    if word == b'failed': raise SystemExit(1)   # and the first has said why
+    try: yield word == b'train'
+    except BaseException:
+        _tell_others('failed')
+        raise
+    _tell_others('over')
 
 # %% ../nbs/02_processes.ipynb #08facd6b
 _PIECE = [0, 1]   # this one of so many

@@ -30,6 +30,8 @@ def numbered(
 # %% ../nbs/63_stages_embedding.ipynb #27860221
 class ClipStage(Stage):
     "Trains the CLIP of `space` with InfoNCE between frames and captions."
+    compares = True
+
     def __init__(self,
         space:ClipSpace,    # whose CLIP is trained
         source,             # `.batch(n, generator)` has `frames` (n,3,H,W) in [-1,1], `cls`, `e` (n,), `z` (n,16)
@@ -100,7 +102,7 @@ class SoundPairs:
         self.images, self.texts = images, texts
         self.order = _by_intensity(frames.cls[:len(images)], frames.e)
 
-    def partner(self, cls, e:Tensor, generator:torch.Generator)->Tensor:
+    def partner(self, cls:int, e:Tensor, generator:torch.Generator)->Tensor:
         "The number of a random frame of class `cls` with intensity near `e`: at most eight places away in the order."
         i = self.order[cls]
         k = torch.searchsorted(self.frames.e[i], e) + torch.randint(-8, 9, (), generator=generator)
@@ -165,7 +167,8 @@ class Moments:
     ):
         self.sounds, self.embedded = sounds, embedded
 
-    def batch(self, n, generator):
+    def batch(self, n:int, generator:torch.Generator)->dict:
+        "As `SoundPairs.batch`."
         k = torch.randint(len(self.embedded['clip']), (n,), generator=generator)
         b = {name: v[k] for name,v in self.embedded.items()}
         i, t = b['clip'], b['moment']
@@ -177,6 +180,8 @@ class Moments:
 # %% ../nbs/63_stages_embedding.ipynb #1d359135
 class SoundStage(Stage):
     "Trains a sound encoder to land where a frozen CLIP puts a frame and a caption of the same event."
+    compares = True
+
     def __init__(self,
         encoder:SoundEncoder,   # trained
         source,             # a `SoundPairs` or `Moments`

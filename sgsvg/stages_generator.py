@@ -38,8 +38,9 @@ def warm_start(
     mine = generator.state_dict()
     theirs = {k: tensors[f'generator.{k}'] for k in mine if f'generator.{k}' in tensors}
     grown = {k: _widened(mine[k], old.to(mine[k])) for k,old in theirs.items()}
-    for k in (k for k in mine if k.endswith('torgb.weight')):   # not demodulated: its gain falls with the inputs
-        grown[k] = grown[k]*math.sqrt(mine[k].shape[1]/theirs[k].shape[1]) if k in theirs else torch.zeros_like(mine[k])
+    for k in (k for k in mine if k.endswith('torgb.weight')):
+        if k not in theirs: grown[k] = torch.zeros_like(mine[k])
+        else: grown[k] = grown[k]*math.sqrt(mine[k].shape[1]/theirs[k].shape[1])   # its gain falls with the inputs
     generator.load_state_dict(mine | grown)
     return generator
 
@@ -52,7 +53,7 @@ def cosine_fall(
     return .55 + .45*math.cos(math.pi*min(k/steps, 1))
 
 # %% ../nbs/62_stages_generator.ipynb #936680fb
-def _generator_optimiser(generator:Generator, p):
+def _generator_optimiser(generator:nn.Module, p):
     "Adam, with a rate of its own for the mapping net; what is frozen is left out."
     learn = lambda net: [q for q in net.parameters() if q.requires_grad]
     groups = [dict(params=learn(generator.synthesis)), dict(params=learn(generator.mapping), lr=p.lr_mapping)]
@@ -72,9 +73,9 @@ class GeneratorStage(Stage):
     def __init__(self,
         generator:nn.Module,    # trained: StyleGAN2 or 3
         critic:ProjectedCritic, # trained
-        source,             # its batches have what `needs` says, see the room `batches`
-        label,              # batch -> `(n,c_dim)`, or None for a generator without labels
-        p,                  # settings, see the table in this notebook
+        source,                 # its batches have what `needs` says, see the room `batches`
+        label,                  # batch -> `(n,c_dim)`, or None for a generator without labels
+        p,                      # settings, see the table in this notebook
     ):
         super().__init__()
         self.source, self.label = source, label
