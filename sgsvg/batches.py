@@ -100,12 +100,16 @@ class WorldSource(BatchSource):
         phase = (begin + torch.arange(T)[:,None]/self.fps/torch.tensor([FAST, SLOW])).frac()
         words = [caption(*o, generator) for o in zip(cls, e.mean(1), z)] if 'caption' in want else []
         out = dict(caption=rows(words, only)) if words else {}
-        z, cls, e, phase = (o[only] for o in (z, cls, e, phase))
-        if 'truth' in want: out['truth'] = dict(z=z, phase=phase, e=e)
-        if 'frames' in want:
-            each = z.repeat_interleave(T, 0), cls.repeat_interleave(T), e.flatten(), phase.flatten(0, 1)
-            out['frames'] = render(*each, self.size).unflatten(0, e.shape)
+        truth = rows(dict(z=z, phase=phase, e=e), only)
+        if 'truth' in want: out['truth'] = truth
+        if 'frames' in want: out['frames'] = self.painted(truth, cls[only])
         return out
+
+    def painted(self, truth:dict, cls:Tensor)->Tensor:
+        "The frames `(n,T,3,H,W)` that the truth paints."
+        e, T = truth['e'], truth['e'].shape[1]
+        z, of = truth['z'].repeat_interleave(T, 0), cls.repeat_interleave(T)
+        return render(z, of, e.flatten(), truth['phase'].flatten(0, 1), self.size).unflatten(0, e.shape)
 
 # %% ../nbs/66_batches.ipynb #0e084382
 class Stills(BatchSource):

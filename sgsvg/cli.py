@@ -510,6 +510,7 @@ def _notebook(stage):
     there = ', '.join(stages) or 'not here: install sgsvg from a checkout (pip install -e), which has the notebooks'
     raise SgsvgError(f'unknown stage {stage}{near}: the stages are {there}')
 
+# %% ../nbs/92_cli.ipynb #3d541959
 @contextmanager
 def _followers_mute():
     "Of several processes that a launcher has started the first alone is heard."

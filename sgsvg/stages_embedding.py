@@ -16,7 +16,7 @@ from .core import load_model, save_model
 from .clipspace import ClipSpace, SoundEncoder, colour_spectrogram, mask_spectrogram
 from .landscapes import CLASSES, caption
 from .losses import info_nce, same_event, sound_loss
-from .processes import gather, share
+from .processes import all_rows, share
 from .train import Stage, ema_of, rows
 
 # %% ../nbs/63_stages_embedding.ipynb #4c63c316
@@ -60,7 +60,8 @@ class ClipStage(Stage):
 def step(self:ClipStage, batch):
     b = self.to_device(batch)
     with self.autocast(): v, t = self.space.image(b['frames']), self.space.text(b['caption'])
-    v, t, words = map(gather, (v, t, b['number']))
+    v, t = all_rows(v), all_rows(t)
+    words = all_rows(b['number'])
     loss = info_nce(v, t, self.space.scale, words[:,None] == words)
     self.update('clip', loss)
     return dict(loss=loss, retrieval=(words[(v@t.T).argmax(1)] == words).float().mean())
@@ -203,9 +204,9 @@ class SoundStage(Stage):
         b, encoder = self.to_device(batch), self.nets['sound']
         both = torch.cat([b['windows'], b['masked']])[:,0]
         with self.autocast(): found = encoder(both).chunk(2)
-        a, masked = (gather(normalize(o.float(), dim=-1)) for o in found)
-        image, text = gather(b['image']), gather(b['text'])
-        same = same_event(gather(b['cls']), gather(b['e'])[:,0])
+        a, masked = (all_rows(normalize(o.float(), dim=-1)) for o in found)
+        image, text = all_rows(b['image']), all_rows(b['text'])
+        same = same_event(all_rows(b['cls']), all_rows(b['e'])[:,0])
         loss = sound_loss(a, masked, image, text, encoder.logit_scale.exp().clamp(max=100), same)
         self.update('sound', loss)
         self.update_ema()

@@ -16,9 +16,9 @@ from . import stylegan3
 from .core import SgsvgError
 from .critics import ProjectedCritic, augment
 from .losses import adversarial, l1, perceptual, r1
-from .processes import gather, share
+from .processes import all_rows, share
 from .stylegan2 import Generator, mix
-from .train import Stage, ema_of, rows
+from .train import Stage, ema_of
 from .video import grid
 
 # %% ../nbs/62_stages_generator.ipynb #61bfffc7
@@ -116,7 +116,7 @@ def reconstruction(self:GeneratorStage, b:dict)->tuple[dict, list, list]:
         fake = draw(g, ws)
         with torch.no_grad(): real_maps = features.maps(b['frames'])
     fake_maps = features.maps(fake)      # float32: faster here than bfloat16 going backwards
-    g.mapping.update_w_avg(gather(ws))
+    g.mapping.update_w_avg(all_rows(ws))
     terms = dict(l1=l1(fake, b['frames']), perceptual=perceptual(fake_maps, real_maps))
     return terms, fake_maps, real_maps
 
@@ -221,11 +221,12 @@ def convince(self:AdversarialStage, b:dict)->tuple[Tensor, Tensor]:
         ws, others = g.mapping(b['z'], b['c']), g.mapping(b['other'], b['c'])
         fake = draw(g, mix(ws, others, b['layer']))
         loss = adversarial['hinge'].g(d.logits(augment(fake), b['c']))
-    g.mapping.update_w_avg(gather(ws))
+    g.mapping.update_w_avg(all_rows(ws))
     self.update('generator', loss)
     self.update_ema()
     return fake.detach(), loss
 
+# %% ../nbs/62_stages_generator.ipynb #c15a26cf
 @patch
 def doubt(self:AdversarialStage,
     b:dict,         # the batch
@@ -242,6 +243,7 @@ def doubt(self:AdversarialStage,
     self.update('critic', terms['d'] + 16*p.r1_weight/2*penalty)
     return terms | (dict(r1=penalty) if penalise else {})
 
+# %% ../nbs/62_stages_generator.ipynb #3ca9cbf9
 @patch
 def step(self:AdversarialStage, batch):
     b = self.to_device(batch)

@@ -17,7 +17,7 @@ from .core import amp_dtype
 from .critics import VIDEO_CRITICS, ImageCritic
 from .landscapes import CLASSES, FAST, SLOW
 from .losses import adversarial, clip_terms, latent_reg, mse, r1
-from .processes import drawn, part, share
+from .processes import drawn, share
 from .train import Stage, ema_of, rows
 from .trajectory import Trajectory, scene_noise, step_noise
 from .variants import Variant
@@ -213,28 +213,47 @@ class TrajectoryStage(Stage):
         for net in (self.generator, self.space): net.to(self.device)
         return self
 
-    def path(self, z:Tensor, cls:Tensor, e:Tensor, start:int)->tuple[Tensor, Tensor]:
-        "The world's path, as `world_path` gives it."
-        return world_path(self.generator, self.world, self.fps, z, cls, e, start)
+# %% ../nbs/65_stages_trajectory.ipynb #b020bb30
+@patch
+def path(self:TrajectoryStage,
+    z:Tensor,       # scenes
+    cls:Tensor,     # of each
+    e:Tensor,       # intensities
+    start:int,      # number of the first frame
+)->tuple[Tensor, Tensor]:
+    "The world's path, as `world_path` gives it."
+    return world_path(self.generator, self.world, self.fps, z, cls, e, start)
 
-    def noise(self, z:Tensor, w_a:Tensor, own=None)->Tensor:
-        "For codes that are the rows `own` of a batch; None: they are one."
-        if self.how.noise != 'step': return scene_noise(self.generator, z)
-        return drawn(lambda n: step_noise(w_a[:1].expand(n, -1, -1, -1)), len(w_a), own=own)
+@patch
+def noise(self:TrajectoryStage,
+    z:Tensor,       # scenes
+    w_a:Tensor,     # codes
+    own=None,       # which rows of a batch they are; None: the batch is theirs
+)->Tensor:
+    "The noise that they walk with."
+    if self.how.noise != 'step': return scene_noise(self.generator, z)
+    return drawn(lambda n: step_noise(w_a[:1].expand(n, -1, -1, -1)), len(w_a), own=own)
 
-    def batch(self, step, generator):
-        p, b = self.p, self.source.batch(self.p.batch_size, generator)
-        own, shown = share(p.batch_size, p.drawn), share(p.drawn)
-        windows = b.pop('windows')[shown]
-        b = rows(b, own) | dict(windows=windows, own=own)
-        if self.world or step <= p.draw_from: return b
-        return b | dict(real=self.footage.batch(p.drawn, p.drawn_frames, generator, ('frames', 'cls'), shown))
+# %% ../nbs/65_stages_trajectory.ipynb #8ced1f85
+@patch
+def batch(self:TrajectoryStage,
+    step:int,                   # 1, 2, ...
+    generator:torch.Generator,  # of all that is drawn
+)->dict:
+    "As `Stretches.batch`; with `real` clips, once they are needed, where they are footage."
+    p, b = self.p, self.source.batch(self.p.batch_size, generator)
+    own, shown = share(p.batch_size, p.drawn), share(p.drawn)
+    windows = b.pop('windows')[shown]
+    b = rows(b, own) | dict(windows=windows, own=own)
+    if self.world or step <= p.draw_from: return b
+    return b | dict(real=self.footage.batch(p.drawn, p.drawn_frames, generator, ('frames', 'cls'), shown))
 
 # %% ../nbs/65_stages_trajectory.ipynb #2fdb01ab
 @patch
 def walk(self:TrajectoryStage, b:dict)->tuple[tuple[Tensor, Tensor], dict]:
     "The path, the phases of its frames, and the terms that need no drawing."
-    w_a, want, phase = b['w_a'], None, None
+    w_a = b['w_a']
+    want = phase = None
     if self.world:
         want, phase = self.path(b['z'], b['cls'], b['e'], b['start'])
         misheard = self.path(b['z'], b['other'], b['e'], b['start'])[0]

@@ -312,7 +312,8 @@ def _pieces(stage:Stage, seed:int, step:int)->tuple:
     buffers = [b for net in stage.nets.values() for b in net.buffers() if b.is_floating_point()]
     start, terms = [b.clone() for b in buffers], []
     total = [torch.zeros_like(b) for b in buffers]
-    for stage.piece in range(stage.pieces):
+    for k in range(stage.pieces):
+        stage.piece = k
         for b,was in zip(buffers, start): b.copy_(was)
         batch, found = _piece(stage, seed, step)
         terms += found
