@@ -512,6 +512,7 @@ def _notebook(stage):
     there = ', '.join(stages)
     raise SgsvgError(f'unknown stage {stage}{near}: the stages are {there}')
 
+# %% ../nbs/92_cli.ipynb #3d541959
 @contextmanager
 def _followers_mute():
     "Of several processes that a launcher has started the first alone is heard."
