@@ -26,7 +26,7 @@ from sgsvg.model import SoundVideo   # noqa: E402
 from sgsvg.shards import Shards   # noqa: E402
 from sgsvg.world import clip, condition, render   # noqa: E402
 
-STAGES = 'judge generator clip sound inversion trajectory'.split()
+STAGES = 'judge generator clip sound inversion trajectory ears'.split()
 STEPS = 20
 
 def sha(*parts):
@@ -97,10 +97,10 @@ def statistics(place):
     yield 'frechet', frechet(a, b)
     yield 'kernel_distance', kernel_distance(a, b)
     probs = [a[:10, :9].softmax(1), b[:8, :9].softmax(1)]
-    yield 'class_accuracy', repr(class_accuracy(probs, torch.tensor([1, 4])))
+    yield 'class_accuracy', {k: v.tolist() for k,v in class_accuracy(probs, torch.tensor([1, 4])).items()}
     yield 'sync', sync(curve, .3*curve+.1*torch.rand(40, generator=g))
-    yield 'bootstrap', repr(bootstrap(curve.tolist(), generator=torch.Generator().manual_seed(0)))
-    yield 'jackknife', repr(jackknife(lambda i: a[i].mean().item(), 60))
+    yield 'bootstrap', list(bootstrap(curve.tolist(), generator=torch.Generator().manual_seed(0)))
+    yield 'jackknife', list(jackknife(lambda i: a[i].mean().item(), 60))
     yield 'nearest', bits(*nearest(a[:5], b))
 
 def models(place):
@@ -126,7 +126,7 @@ def model(place):
     for part, net in m.nets().items():
         yield f'{part} built', f'{type(net).__name__} {json.dumps(net.kwargs, sort_keys=True)}'
         for k, v in sorted(net.state_dict().items()): weights += [part, k, v]
-    yield 'weights', sha(*weights)
+    yield 'weights', bits(*weights)
     for name, file in three_sounds(place):
         path, loud = (torch.cat(x, d) for x, d in zip(zip(*m.paths(file, 3., seed=5)), (1, 0)))
         yield f'{name} path', bits(path.float())
@@ -182,10 +182,13 @@ def values(groups):
     return found
 
 def near(a, b):
-    "Are two values the same up to rounding? What is known by a hash alone is passed over."
+    "Are two values the same up to rounding? A hash is passed over where its means and spreads stand beside it."
     if type(a) is not type(b): return False
-    if isinstance(a, dict) and 'about' in a: return np.allclose(a['about'], b['about'], 1e-3, 1e-3)
-    return not isinstance(a, float) or abs(a - b) < 1e-3*max(1, abs(a))
+    if isinstance(a, float): return abs(a - b) < 1e-3*max(1, abs(a))
+    if isinstance(a, list): return len(a) == len(b) and all(map(near, a, b))
+    if not isinstance(a, dict): return a == b
+    keys = a.keys() - {'sha'} if 'about' in a else a.keys()
+    return a.keys() == b.keys() and all(near(a[k], b[k]) for k in keys)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
