@@ -38,6 +38,7 @@ tqdm>=4.66
 tensorboard>=2.18
 jupyterlab>=4,<5
 ipywidgets>=8,<9
+anywidget>=0.11,<0.12
 papermill>=2.6,<3
 joblib>=1.4,<2
 pyyaml>=6
@@ -57,6 +58,11 @@ pytest-xdist>=3.6
 hypothesis>=6
 nbclient>=0.10
 ruff>=0.12
+'''.split()
+
+# a browser test needs Debian's chromium besides: `make test-studio` says so
+studio = tests + '''
+playwright>=1.55
 '''.split()
 
 dev = tests + '''
@@ -82,7 +88,7 @@ setup(
     package_data={'sgsvg': ['assets/*']},
     python_requires='>=3.11,<3.13',
     install_requires=required,
-    extras_require=dict(slurm=slurm, test=tests, dev=dev),
+    extras_require=dict(slurm=slurm, studio=studio, test=tests, dev=dev),
     cmdclass=dict(build_py=Build),
     entry_points={'console_scripts': ['sgsvg=sgsvg.cli:main'], 'nbdev': ['sgsvg=sgsvg._modidx:d']},
     zip_safe=False,

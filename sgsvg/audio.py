@@ -729,6 +729,7 @@ SMALL_MEL = MelSpec()  # 1.5 s around each frame: the embedded model's ears
 RELEASED_MEL = MelSpec(44100, 2048, 512, 256, 864, f_min=0., slaney=True)   # of the program released by Lee et al. 2022
 
 # %% ../nbs/11_audio.ipynb #ef183493
+@functools.cache
 def mel_bands(spec:MelSpec)->Tensor:
     "Weights `(n_fft//2+1,n_mels)` of each frequency in each band."
     norm, scale = ('slaney', 'slaney') if spec.slaney else (None, 'htk')

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'BatchSource', 'check_has', 'WorldSource', 'Stills', 'ShardSource', 'Mix', 'parse_sources', 'open_source',
-           'labels', 'conditions', 'check_fits']
+           'labels', 'knows_truth', 'conditions', 'check_fits']
 
 # %% ../nbs/66_batches.ipynb #b478c381
 import hashlib
@@ -100,12 +100,16 @@ class WorldSource(BatchSource):
         phase = (begin + torch.arange(T)[:,None]/self.fps/torch.tensor([FAST, SLOW])).frac()
         words = [caption(*o, generator) for o in zip(cls, e.mean(1), z)] if 'caption' in want else []
         out = dict(caption=rows(words, only)) if words else {}
-        z, cls, e, phase = (o[only] for o in (z, cls, e, phase))
-        if 'truth' in want: out['truth'] = dict(z=z, phase=phase, e=e)
-        if 'frames' in want:
-            each = z.repeat_interleave(T, 0), cls.repeat_interleave(T), e.flatten(), phase.flatten(0, 1)
-            out['frames'] = render(*each, self.size).unflatten(0, e.shape)
+        truth = rows(dict(z=z, phase=phase, e=e), only)
+        if 'truth' in want: out['truth'] = truth
+        if 'frames' in want: out['frames'] = self.painted(truth, cls[only])
         return out
+
+    def painted(self, truth:dict, cls:Tensor)->Tensor:
+        "The frames `(n,T,3,H,W)` that the truth paints."
+        e, T = truth['e'], truth['e'].shape[1]
+        z, of = truth['z'].repeat_interleave(T, 0), cls.repeat_interleave(T)
+        return render(z, of, e.flatten(), truth['phase'].flatten(0, 1), self.size).unflatten(0, e.shape)
 
 # %% ../nbs/66_batches.ipynb #0e084382
 class Stills(BatchSource):
@@ -315,6 +319,13 @@ def labels(
                      'give a generator without labels, or one that was trained on these classes')
 
 # %% ../nbs/66_batches.ipynb #37e2c070
+def knows_truth(
+    source:BatchSource, # what is learned from
+    generator,          # with `c_dim`
+)->bool:
+    "Whether the numbers behind a frame are known, and the generator has been told them."
+    return 'truth' in source.has and generator.c_dim == N_CONDITION
+
 def conditions(
     c_dim:int,      # as for `labels`
     source:BatchSource, # as for `labels`

@@ -348,7 +348,7 @@ METRICS = {
     'motion': Metric(_over_real('unrest', 0), ('unrest',), '0'),
     'flicker': Metric(_over_real('unrest', 1), ('unrest',), '0')}
 
-# %% ../nbs/84_bench.ipynb #dbb09683
+# %% ../nbs/84_bench.ipynb #73ca4d1d
 ENOUGH = 1.96 + 1.645
 STUDIES = 50, 200, 1000      # clips of a study
 
@@ -356,17 +356,20 @@ class Response(NamedTuple):
     amounts:tuple       # 0 and up
     values:tuple        # at each; NaN: the metric had nothing to say
     errors:tuple        # standard errors with all clips
+    better:str          # of the metric
     follows:float       # Spearman's rank correlation of harm and figure, 1: more harm is always worse
 
-# %% ../nbs/84_bench.ipynb #1fd72251
+# %% ../nbs/84_bench.ipynb #0b2315b5
 def smallest(
     response:Response,  # of one metric to one harm
     clips:int,          # that were measured
     n:int,              # of the study
+    praise:bool=False,  # instead: the smallest harm that the metric calls an improvement
 )->float|None:          # in the unit of the amounts; None: not even the largest
-    "The smallest harm that `n` clips tell from none, at 95 %."
+    "The smallest harm that `n` clips tell from none, at 95 %, as worse."
     v, s = np.array(response.values), np.array(response.errors)
-    effect = np.abs(v - v[0])/np.sqrt(s**2 + s[0]**2).clip(1e-12)*math.sqrt(n/clips)
+    worse = {'high': v[0] - v, 'low': v - v[0], '0': np.abs(v) - abs(v[0])}[response.better]
+    effect = (-worse if praise else worse)/np.sqrt(s**2 + s[0]**2).clip(1e-12)*math.sqrt(n/clips)
     effect[0] = 0
     pairs = list(zip(response.amounts, effect.tolist()))
     for (a, low), (b, high) in zip(pairs, pairs[1:]):
@@ -385,7 +388,7 @@ def worth(
     left = torch.tensor([stat((group != k).nonzero()[:,0]) for k in range(groups)], dtype=torch.float64)
     return value, math.sqrt((groups-1)*left.var(correction=0).item()), left
 
-# %% ../nbs/84_bench.ipynb #7b402d56
+# %% ../nbs/84_bench.ipynb #dd23508a
 def respond(
     card:BenchCard,     # of the clips
     metric:Metric,      # to ask
@@ -402,7 +405,7 @@ def respond(
     told = ~y.isnan()
     rank = spearman_corrcoef(x[told], y[told]).item() if told.sum() > 2 and y[told].std() > 1e-9 else 0.
     sign = {'high': -rank, 'low': rank, '0': abs(rank)}[metric.better]
-    return Response(amounts, *zip(*((v, s) for v,s,_ in found)), sign)
+    return Response(amounts, *zip(*((v, s) for v,s,_ in found)), metric.better, sign)
 
 # %% ../nbs/84_bench.ipynb #78fb3428
 class Bench:
@@ -468,7 +471,7 @@ def costs(
         out[name] = own + sum(bench.spent.get(k, 0.) for k in m.needs)
     return out
 
-# %% ../nbs/84_bench.ipynb #c9d19c10
+# %% ../nbs/84_bench.ipynb #6fa31bd4
 def bench_rows(
     bench:Bench,    # for the card and the costs
     found:dict,     # of `responses`
@@ -479,6 +482,7 @@ def bench_rows(
     for harm, by in found.items():
         for name, r in by.items():
             least = {f'smallest_{n}': smallest(r, bench.card.clips, n) for n in STUDIES}
+            least['praised'] = smallest(r, bench.card.clips, max(STUDIES), True)
             curve = dict(amounts=r.amounts, values=r.values, standard_errors=r.errors)
             at = dict(unharmed=r.values[0], chance=chance.get(name), seconds_a_clip=seconds[name])
             unit = (SOUND_HARM | PICTURE_HARM)[harm].unit
@@ -507,7 +511,7 @@ def write_rows(
         for row in rows:
             table.writerow({k: ' '.join(map(str, v)) if isinstance(v, list) else v for k,v in row.items()})
 
-# %% ../nbs/84_bench.ipynb #5a05c6cd
+# %% ../nbs/84_bench.ipynb #b75f0ebc
 def _least(row:dict, n:int)->str:
     "The smallest harm that is noticed; what was not tried is not told apart."
     x, first = row[f'smallest_{n}'], row['amounts'][1]
@@ -518,17 +522,19 @@ def _line(harm:str, rows:list)->str:
     def told(n): return sorted((r for r in rows if r[f'smallest_{n}'] is not None), key=lambda r: r[f'smallest_{n}'])
     best = '; '.join(f"{r['metric']} ({_least(r, 200)})" for r in told(200)[:4])
     notices = ' | '.join(_least(told(n)[0], n) if told(n) else 'blind' for n in STUDIES)
-    blind = ', '.join(r['metric'] for r in rows if r['smallest_1000'] is None)
-    return f"| {harm}, {rows[0]['unit']} | {notices} | {best or 'none'} | {blind or 'none'} |"
+    praised = [r['metric'] for r in rows if r['praised'] is not None]
+    blind = [r['metric'] for r in rows if r['smallest_1000'] is None and r['praised'] is None]
+    lists = ' | '.join(', '.join(x) or 'none' for x in (blind, praised))
+    return f"| {harm}, {rows[0]['unit']} | {notices} | {best or 'none'} | {lists} |"
 
-# %% ../nbs/84_bench.ipynb #80aebbe5
+# %% ../nbs/84_bench.ipynb #34249baf
 def bench_page(
     rows:list,      # of `bench_rows`
 )->str:             # Markdown
     "One page: which metric to trust for what."
     harms = dict.fromkeys(r['harm'] for r in rows)
-    head = ['| harm | smallest noticed by 50 clips | by 200 | by 1000 | best with 200 | blind even with 1000 |',
-            '|---|--:|--:|--:|---|---|']
+    head = ['| harm | smallest noticed by 50 clips | by 200 | by 1000 | best with 200 | blind with 1000 | fooled |',
+            '|---|--:|--:|--:|---|---|---|']
     lines = [_line(h, [r for r in rows if r['harm'] == h]) for h in harms]
     metrics = {r['metric']: r for r in rows}
     second = ['', '| metric | better | unharmed | chance | ms a clip |', '|---|---|--:|--:|--:|']
@@ -538,21 +544,23 @@ def bench_page(
         second.append(f'| {name} | {METRICS[name].better} | {values} |')
     return '\n'.join(head + lines + second)
 
-# %% ../nbs/84_bench.ipynb #33d539d8
+# %% ../nbs/84_bench.ipynb #c4ca41b5
 def show_smallest(
     rows:list,      # of `bench_rows`
     n:int=200,      # clips of the study
 ):
-    "Every metric against every harm: the smallest amount that is noticed; dark is sharp, white is blind."
+    "Every metric against every harm: the smallest amount noticed; dark is sharp, white is blind, red is fooled."
     harms, names = (list(dict.fromkeys(r[k] for r in rows)) for k in ('harm', 'metric'))
     names = [m for m in METRICS if m in names]
     shade = np.zeros((len(names), len(harms)))
     fig, ax = plt.subplots(figsize=(13, 7), layout='constrained')
     for r in rows:
         i, j = names.index(r['metric']), harms.index(r['harm'])
-        if r[f'smallest_{n}'] is None: continue
+        at = dict(x=j, y=i, ha='center', va='center', fontsize=8)
+        if r['praised'] is not None: ax.text(s='better!', color='#b00', **at)
+        if r[f'smallest_{n}'] is None or r['praised'] is not None: continue
         shade[i,j] = 1 - .9*min(1, r[f'smallest_{n}']/r['amounts'][-1])
-        ax.text(j, i, _least(r, n), ha='center', va='center', fontsize=8, color='w' if shade[i,j] > .6 else 'k')
+        ax.text(s=_least(r, n), color='w' if shade[i,j] > .6 else 'k', **at)
     ax.imshow(shade, cmap='Blues', vmin=0, vmax=1, aspect='auto')
     units = {r['harm']: r['unit'] for r in rows}
     ax.set_xticks(range(len(harms)), [f'{h}\n({units[h]})' for h in harms], rotation=45, ha='right', fontsize=8)

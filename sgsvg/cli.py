@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Unheard', 'say', 'complain', 'warned', 'Parser', 'generate', 'edit', 'import_', 'info', 'data_build', 'data_check',
-           'data_show', 'train', 'sweep_', 'parser', 'Stopped', 'heed', 'main']
+           'data_show', 'train', 'sweep_', 'studio_', 'replay_', 'score', 'parser', 'Stopped', 'heed', 'main']
 
 # %% ../nbs/92_cli.ipynb #70442dfa
 import argparse, errno, json, math, os, signal, sys, threading, warnings
@@ -512,6 +512,7 @@ def _notebook(stage):
     there = ', '.join(stages)
     raise SgsvgError(f'unknown stage {stage}{near}: the stages are {there}')
 
+# %% ../nbs/92_cli.ipynb #3d541959
 @contextmanager
 def _followers_mute():
     "Of several processes that a launcher has started the first alone is heard."
@@ -591,13 +592,119 @@ def sweep_(args):
         why = next((row['error'] for row in rows if row['error']), 'no word from them')
         raise SgsvgError(f'{n} of {len(rows)} runs failed ({why}): called again, they are tried once more')
 
+# %% ../nbs/92_cli.ipynb #20418d70
+def _studio_command(sub):
+    "The options of `sgsvg studio`."
+    p = sub.add_parser('studio', allow_abbrev=False, help='play the model by hand, in JupyterLab', description=
+        'Open the studio in JupyterLab: a copy of its lesson, studio.ipynb, in this folder.')
+    p.add_argument('sound', metavar='SOUND', nargs='?', help='a file to begin with (default: the one that comes along)')
+    return p, studio_
+
+def _lesson():
+    "A copy of the studio's lesson in this folder."
+    import shutil
+    from sgsvg.core import SgsvgError
+    source, copy = Path(__file__).parent.parent/'nbs'/'walkthroughs'/'studio.ipynb', Path('studio.ipynb')
+    if copy.exists(): return copy
+    if not source.is_file():
+        raise SgsvgError('the lesson is not here: install sgsvg from a checkout (pip install -e), which has it')
+    shutil.copyfile(source, copy)
+    return copy
+
+# %% ../nbs/92_cli.ipynb #a14876b9
+def studio_(args):
+    "`sgsvg studio`"
+    import webbrowser
+    from sgsvg.audio import probe
+    if args.sound is not None:
+        probe(args.sound)
+        os.environ['SGSVG_SOUND'] = str(Path(args.sound).absolute())
+    options = [str(_lesson())] + (['--allow-root'] if getattr(os, 'geteuid', lambda: 1)() == 0 else [])
+    try: webbrowser.get()
+    except webbrowser.Error:
+        complain('no browser here: open the address below in one, or make a film of a file (sgsvg generate)')
+        options.append('--no-browser')
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, '-m', 'jupyterlab', *options])
+
+# %% ../nbs/92_cli.ipynb #621a83cc
+def _replay_command(sub):
+    "The options of `sgsvg replay`."
+    p = sub.add_parser('replay', allow_abbrev=False, help='draw a performance of the studio again', description=
+        'Draw a performance again from its log, every frame of it, with its sound.')
+    p.add_argument('log', metavar='LOG', help='the folder that the studio wrote')
+    p.add_argument('-o', '--out', required=True, metavar='OUT.mp4',
+        help='the video to write (an existing one is replaced)')
+    p.add_argument('--size', type=_side, metavar='P|native', help='pixels on the shorter side, as for generate')
+    return p, replay_
+
+def replay_(args):
+    "`sgsvg replay`"
+    from sgsvg.core import check_out, keep_memory
+    check_out(args.out, args.log)
+    from sgsvg.live import replay
+    keep_memory()
+    replay(args.log, args.out, args.size)
+    say(args.out)
+
+# %% ../nbs/92_cli.ipynb #9b2172c5
+def _score_command(sub):
+    "The options of `sgsvg score`."
+    p = sub.add_parser('score', allow_abbrev=False, help="measure anybody's videos", description=
+        'Measure a folder of videos: class, sync, motion, distances, each beside what chance or rendered films have. '
+        'A video that cannot be measured is left out, with a line. With -o, a call that was stopped goes on.')
+    p.add_argument('paths', nargs='+', metavar='FOLDER|CARD.json',
+        help='a folder of videos; cards that were written before stand beside it in the table')
+    p.add_argument('--sounds', metavar='FOLDER', help="sounds named like the videos (default: the videos' own)")
+    p.add_argument('-o', '--out', metavar='CARD.json', help='the card to write (an existing one is replaced)')
+    p.add_argument('--seconds', type=_positive, default=4., metavar='S', help='of each video (default: 4)')
+    return p, score
+
+# %% ../nbs/92_cli.ipynb #ffd27629
+def _card_paths(args):
+    "The folder of `sgsvg score`, or None, and the cards by their names."
+    from sgsvg.core import SgsvgError
+    from sgsvg.score import read_card
+    folders = [p for p in args.paths if not p.endswith('.json')]
+    if len(folders) > 1: raise SgsvgError('give one folder; other sets stand beside it as the cards that -o wrote')
+    if args.out and not folders: raise SgsvgError('there is nothing to write: give a folder of videos')
+    if args.sounds and not Path(args.sounds).is_dir():
+        raise SgsvgError(f'{args.sounds}: there is no such folder; check the name')
+    if args.out and not (args.out.endswith('.json') and Path(args.out).parent.is_dir()):
+        raise SgsvgError(f'{args.out}: a card is a .json in a folder that exists')
+    return next(iter(folders), None), {p: read_card(p) for p in args.paths if p.endswith('.json')}
+
+def _scored(args, folder):
+    "The card of a folder, written where it is wanted."
+    from shutil import rmtree
+    from sgsvg.core import write_json
+    from sgsvg.evaluation import Card
+    from sgsvg.features import FeatureNet
+    from sgsvg.judge import load_judge
+    from sgsvg.score import score_films
+    shelf = f'{args.out}.part' if args.out else None
+    card = score_films(folder, args.sounds, Card(seconds=args.seconds), load_judge()[0], FeatureNet(), shelf, complain)
+    if args.out:
+        write_json(args.out, card)
+        rmtree(shelf)
+    return card
+
+def score(args):
+    "`sgsvg score`"
+    from sgsvg.score import side_by_side
+    folder, cards = _card_paths(args)
+    if folder: cards = {Path(folder).name: _scored(args, folder)} | cards
+    say(side_by_side(cards))
+    if args.out: say(args.out)
+
 # %% ../nbs/92_cli.ipynb #c89789cd
 def parser():
     "All commands and their options."
     p = Parser(prog='sgsvg', description='Video from sound.', allow_abbrev=False)
     p.add_argument('--version', action='version', version=f'sgsvg {__version__}')
     sub = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    kinds = _generate_command, _edit_command, _train_command, _sweep_command, _import_command, _info_command
+    kinds = (_generate_command, _edit_command, _studio_command, _replay_command, _train_command, _sweep_command,
+             _score_command, _import_command, _info_command)
     commands = [command(sub) for command in kinds]
     for own, run in commands + _data_commands(sub):
         own.add_argument('--debug', action='store_true', help='show the whole traceback of an error')

@@ -36,13 +36,13 @@ def at_infinity(
     end, slope = torch.linalg.lstsq(line, d[:,None]).solution[:,0].tolist()
     return end, slope, sizes, d
 
-# %% ../nbs/81_distances.ipynb #c9a263f0
+# %% ../nbs/81_distances.ipynb #1a198b8f
 def film_points(
     features:Tensor,    # (N,T,d) of frames in their order, evenly spaced
 )->Tensor:              # (N,2d)
     """A point for each clip: mean over time, and root mean square of the steps from frame to frame. For `frechet`,
-    `kernel_distance` and `nearest`, so that they compare clips. The steps notice a film that stands or flickers, which
-    frames do not; sound they cannot hear."""
+    `kernel_distance` and `nearest`, so that they compare clips. The bench: they notice pictures that stand for a
+    second, where those of frames need longer; neither sees flicker, or the wrong class where all classes are shown."""
     if features.ndim != 3 or features.shape[1] < 2:
         raise SgsvgError(f'features of clips (N,T,d) with T of two or more expected, got {tuple(features.shape)}')
     moves = features.diff(dim=1).square().mean(1).sqrt()
@@ -56,12 +56,13 @@ def seed_diversity(
     if len(features) < 2: raise SgsvgError('diversity over seeds needs two seeds or more')
     return torch.stack([torch.pdist(f.double()).mean() for f in features.unbind(1)])
 
-# %% ../nbs/81_distances.ipynb #f4bc4d6b
+# %% ../nbs/81_distances.ipynb #d481103b
 def unrest(
     frames:Tensor,  # (T,3,H,W) in [-1,1], three or more
 )->tuple:           # motion, flicker: mean absolute difference, in [0,2]
     """Change from frame to frame, and what of a frame its two neighbours do not tell (second difference). Neither is
-    good or bad by itself: hold both against real films. Noise is flicker and motion alike."""
+    good or bad by itself: hold both against real films. The bench: the sharpest of all for noise, flicker and pictures
+    that stand, but noise and flicker raise both alike."""
     if len(frames) < 3: raise SgsvgError(f'motion and flicker need three frames or more, got {len(frames)}')
     step = frames.diff(dim=0).abs().mean()
     return step.item(), (frames[1:-1] - (frames[:-2]+frames[2:])/2).abs().mean().item()
@@ -92,7 +93,7 @@ def flow_speed(
     speed = flow(frames).norm(dim=1).mean((1, 2))
     return torch.cat([speed[:1], speed])
 
-# %% ../nbs/81_distances.ipynb #6e910f69
+# %% ../nbs/81_distances.ipynb #3e1acd16
 FLUX_MEL = MelSpec(sr=22050, n_fft=1024, hop=256, n_mels=64, width=64)   # columns 12 ms apart
 
 def onset_strength(
@@ -100,7 +101,7 @@ def onset_strength(
     sr:int,         # its rate, Hz
     fps:float,      # of the film
 )->Tensor:          # (T,) largest of each frame's time, 0 or more
-    "How much begins at each frame: mean rise of the log-mel's bands (spectral flux, Bello et al. 2005, eq. 6 halved)."
+    "How much begins at each frame: mean rise of the log-mel's bands (spectral flux, Bello et al. 2005)."
     mel = log_mel(wave.reshape(-1, wave.shape[-1]).mean(0), sr, FLUX_MEL)
     rise = torch.cat([mel.new_zeros(1), mel.diff(dim=1).clamp(min=0).mean(0)])
     T = n_frames(wave.shape[-1]/sr, fps)
@@ -133,7 +134,7 @@ def paired_peaks(
         if gap >= -within: j += 1
     return pairs
 
-# %% ../nbs/81_distances.ipynb #4407dc09
+# %% ../nbs/81_distances.ipynb #9a35d843
 def av_align(
     heard:Tensor,   # (T,) `onset_strength`
     seen:Tensor,    # (T,) `flow_speed`
@@ -141,11 +142,13 @@ def av_align(
     above:float=.1, # see `peaks`
 )->float:           # in [0,1], larger is better
     """AV-Align (Yariv et al. 2023, eq. 2) with one partner a peak. 0 where nothing peaks. Far above 0 for a sound and a
-    film that do not know each other: read it beside `av_align_floor`."""
+    film that do not know each other: read it beside `av_align_floor`. The bench: blind to sounds late, reversed
+    or another clip's; noise, flicker and pictures that are held for .2 s raise it."""
     a, b = peaks(heard, above), peaks(seen, above)
     pairs = paired_peaks(a, b, within)
     return pairs/max(1, len(a) + len(b) - pairs)
 
+# %% ../nbs/81_distances.ipynb #661705b6
 def av_align_floor(
     heard:list,     # curves of sounds
     seen:list,      # curves of films

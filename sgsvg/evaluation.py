@@ -8,8 +8,8 @@ __all__ = ['APART', 'MIN_STD', 'FIGURES', 'NOT_MEASURED', 'LINES', 'BANDS', 'FAC
            'reference', 'Reading', 'watch_films', 'tables', 'reference_features', 'with_interval', 'class_table',
            'class_results', 'follow', 'shuffled_sync', 'syncs', 'sync_results', 'look_results', 'detail_results',
            'start_results', 'figures', 'origin_results', 'memory_results', 'realtime_factor', 'measured', 'storm',
-           'paces', 'speed_results', 'write_figures', 'write_results', 'card_facts', 'Line', 'verdict', 'results_table',
-           'band_shares', 'band_results', 'show_confusion', 'show_sync', 'show_films']
+           'paces', 'speed_results', 'write_figures', 'write_results', 'card_facts', 'Line', 'verdict', 'short_table',
+           'results_table', 'band_shares', 'band_results', 'show_confusion', 'show_sync', 'show_films']
 
 # %% ../nbs/85_evaluation.ipynb #5172fb08
 import math, statistics, subprocess, sys, tempfile, time, wave as wavefile
@@ -684,24 +684,37 @@ def _interval(line:Line, results:dict)->str:
     return ' to '.join(f'{x:.{line.digits}f}' for x in ends) if ends else ''
 
 # %% ../nbs/85_evaluation.ipynb #9bd41b7f
-def _row(line:Line, results:dict, tried:dict)->str:
+def _row(line:Line, results:dict)->str:
     "A line in Markdown."
     value = results.get(line.key)
     shown = '–' if value is None else f'{value:.{line.digits}f}'
     target = f'{line.target[0]} {line.target[1]:g}' if line.target else ''
-    became, out = verdict(line, value), results.get(f'{line.key}_left_out')
-    if 'missed' in became and line.key in tried: became += f': {tried[line.key]}'
-    how = line.how + (f'; {out} clips left out' if out else '')
-    return f'| {line.name} | {shown} | {_interval(line, results)} | {target} | {became} | {how} |'
+    return f'| {line.name} | {shown} | {_interval(line, results)} | {target} | {verdict(line, value)} |'
+
+def short_table(
+    results:dict,           # as written
+    lines:tuple=LINES,      # of the table
+)->str:
+    "The results in Markdown. The interval of the speed is the range of its goes, the others are 95 %."
+    head = ['| | value | interval | target | |', '|---|--:|---|---|---|']
+    return '\n'.join(head + [_row(line, results) for line in lines])
+
+# %% ../nbs/85_evaluation.ipynb #a90708b2
+def _story(line:Line, results:dict, tried:dict)->str:
+    "How a number was made, and what was tried where it missed its target."
+    out = results.get(f'{line.key}_left_out')
+    parts = [line.how, f'{out} clips left out' if out else '']
+    if 'missed' in verdict(line, results.get(line.key)): parts.append(tried.get(line.key, ''))
+    return '; '.join(o for o in parts if o)
 
 def results_table(
     results:dict,           # as written
     tried:dict|None=None,   # key -> what was tried for a target that is missed
     lines:tuple=LINES,      # of the table
 )->str:
-    "The results in Markdown. The interval of the speed is the range of its goes, the others are 95 %."
-    head = ['| | value | interval | target | | how it was made |', '|---|--:|---|---|---|---|']
-    return '\n'.join(head + [_row(line, results, tried or {}) for line in lines])
+    "`short_table` with how each number was made."
+    head = ['| | value | interval | target | | how it was made; what was tried |', '|---|--:|---|---|---|---|']
+    return '\n'.join(head + [f'{_row(o, results)} {_story(o, results, tried or {})} |' for o in lines])
 
 # %% ../nbs/85_evaluation.ipynb #1d3d1e0b
 BANDS = 'coarse', 'mid', 'fine'

@@ -92,22 +92,20 @@ class JudgeStage(Stage):
     def __init__(self,
         judge:Judge,        # trained
         source,             # `batch(n, generator)` gives `frames` (n,3,S,S) in [-1,1], `cls` (n,), `e` (n,)
-        steps:int,          # of the whole training: the learning rate rises and falls once
-        batch_size:int=32,  # frames a step
-        lr:float=.002,      # the highest learning rate of AdamW
+        p,                  # settings: `steps`, `batch_size`, and `lr`, the height of AdamW's one cycle
     ):
         super().__init__()
         judge = judge.to(memory_format=torch.channels_last)
-        opt = torch.optim.AdamW(judge.parameters(), lr, weight_decay=.01, fused=True)
-        self.source, self.batch_size = source, batch_size
+        opt = torch.optim.AdamW(judge.parameters(), p.lr, weight_decay=.01, fused=True)
+        self.source, self.p = source, p
         self.nets, self.opts = dict(judge=judge), dict(judge=opt)
         self.emas = dict(judge=ema_of(judge, .995))
-        self.scheds = dict(judge=torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps + 1))
+        self.scheds = dict(judge=torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1))
 
     def batch(self, step, generator):
-        b = self.source.batch(self.batch_size, generator)
+        b = self.source.batch(self.p.batch_size, generator)
         whole = {k: b[k] for k in ('cls', 'e')} | dict(frames=worn(b['frames'], generator))
-        return rows(whole, share(self.batch_size))
+        return rows(whole, share(self.p.batch_size))
 
 # %% ../nbs/82_judge.ipynb #aef7ed50
 @patch

@@ -8,7 +8,7 @@ __all__ = ['RATE', 'GRAIN', 'BAND_NAMES', 'DIALS', 'RANGES', 'TIMINGS', 'PLAIN',
            'Walk', 'hear_all', 'Step', 'Live', 'Inbox', 'fed', 'Pace', 'Shown', 'perform', 'paced', 'pcm', 'filled',
            'pipe', 'Log', 'Performance', 'replay', 'save_stills']
 
-# %% ../nbs/73_live.ipynb #ab23741a
+# %% ../nbs/73_live.ipynb #b939562c
 import copy, dataclasses, json, math, shutil, threading, time, torch, warnings
 import numpy as np
 from collections import deque
@@ -24,7 +24,7 @@ from .audio import Even, MelSpec, mel_columns
 from .ears import CELL, EAR_MEL, Gain, HEARD, Listener, MARGIN, squash, unit_sum
 from .edit import pca, sefa
 from .inversion import HeardInversion
-from .model import Film, SoundVideo
+from .model import Film, SoundVideo, as_file
 from .runs import file_hash
 from .trajectory import scene_noise, step_noise
 from .world import FAST, SLOW, condition, phases
@@ -121,45 +121,47 @@ def curves_of(m:Moment)->dict:
     if m.probs is None: return found
     return found | dict(zip(HEARD, m.probs.tolist()))
 
-# %% ../nbs/73_live.ipynb #4fa05336
+# %% ../nbs/73_live.ipynb #ac1e362f
 _SIDE = MARGIN//CELL   # cells on a side that a cell can hear
 
 class LiveEar:
-    "Keeps an ear's `Listener` up to date, cell by cell; the newest cells are read again until they are final."
+    "Keeps an ear's `Listener` up to date; the newest cells are read again until they are final."
     def __init__(self,
         ear,                    # an `Ear`
         fps:float,              # video frames per second
         release:float=0.,       # decibels a second by which the largest level is forgotten
+        size:int=2*CELL,        # columns that are read at a time, 0.37 s; fewer cost more
     ):
         self.who = Listener(ear, fps)
-        self.gain, self.fall = Gain(), 10**(-release/10*CELL*EAR_MEL.hop/EAR_MEL.sr)
+        self.gain, self.fall = Gain(), 10**(-release/10*size*EAR_MEL.hop/EAR_MEL.sr)
+        self.size = size
         self.wave = None        # what is not yet a cell
         self.near = torch.zeros(EAR_MEL.n_mels, 0)   # the columns of the newest cells and what they can hear
         self.loose = 0          # cells that are not final
 
-# %% ../nbs/73_live.ipynb #b6136adc
+# %% ../nbs/73_live.ipynb #0a10faa1
 @patch
 def take(self:LiveEar, x:Tensor):
     "More sound, `(channels,n)` at `RATE`."
     if self.wave is None: self.wave = torch.zeros(len(x), EAR_MEL.n_fft//2)
     self.wave = torch.cat([self.wave, x], 1)
-    step = CELL*EAR_MEL.hop
+    step = self.size*EAR_MEL.hop
     while self.wave.shape[1] >= step + EAR_MEL.n_fft - EAR_MEL.hop:
         piece = self.wave[:,:step + EAR_MEL.n_fft - EAR_MEL.hop]
-        self._cell(torch.cat(list(mel_columns([piece], EAR_MEL)), 1)[:,1:CELL+1])   # those without a border
+        self._cell(torch.cat(list(mel_columns([piece], EAR_MEL)), 1)[:,1:self.size+1])   # those without a border
         self.wave = self.wave[:,step:]
 
-# %% ../nbs/73_live.ipynb #f2c403dd
+# %% ../nbs/73_live.ipynb #4f94ef9e
 @patch
 @torch.no_grad()
 def _cell(self:LiveEar, power):
-    "The columns of one more cell."
+    "The columns of some more cells."
     self.who.power = torch.cat([self.who.power, power], 1)
-    self.near = torch.cat([self.near, unit_sum(power)], 1)[:,-(2*_SIDE+1)*CELL:]
+    self.near = torch.cat([self.near, unit_sum(power)], 1)[:,-2*_SIDE*CELL-self.size:]
     self.gain.top *= self.fall
     mel = squash(self.gain(self.near))[None]
     cells = self.who.ear.cells(mel.to(self.who.ear.head.weight.device))[0].cpu()
-    new = cells[max(0, len(cells)-_SIDE-1):]
+    new = cells[max(0, len(cells)-_SIDE-self.size//CELL):]
     self.who.cells = torch.cat([self.who.cells[:len(self.who.cells)-self.loose], new])
     self.loose = min(len(cells), _SIDE)
 
@@ -173,7 +175,7 @@ def tell(self:LiveEar, t:int)->Tensor:   # `(10,)`
         return torch.eye(len(HEARD))[-1]
     return self.who.tell(t+1).probs[0]
 
-# %% ../nbs/73_live.ipynb #0114d612
+# %% ../nbs/73_live.ipynb #d2cf445a
 class Hearing:
     "A sound that arrives; a `Moment` for each frame out, in constant memory."
     def __init__(self,
@@ -185,7 +187,8 @@ class Hearing:
     ):
         if getattr(model.trajectory, 'first_code_only', False):
             raise SgsvgError("this model hears the middle of the whole sound, once: it cannot be played live")
-        self.fps, self.ahead = model.rate(None, fps), float(ahead)
+        self.model, self.fps = model, model.rate(None, fps)
+        self.ahead = float(ahead)
         if not 0 <= self.ahead <= 60: raise SgsvgError(f"the look-ahead must be from 0 to 60 seconds, not {ahead}")
         self.spec, self.width = model.mel, model.mel.width
         self.reference = dataclasses.replace(reference) if reference else Reference()
@@ -624,7 +627,7 @@ def set(self:Live, controls:Controls):
     self.controls = controls
     if self.log: self.log.note(self.hearing.t, controls)
 
-# %% ../nbs/73_live.ipynb #9eae31e7
+# %% ../nbs/73_live.ipynb #a7f06708
 @patch
 def push(self:Live,
     block,      # `(channels,n)` or `(n,)`, full scale is 1
@@ -633,20 +636,21 @@ def push(self:Live,
     "The frames that are due with this block, as they are asked for."
     for grain in self.hearing.intake.push(block, sr):
         if self.log: self.log.sound(grain)
-        yield from map(self._step, self.hearing.take(grain))
+        yield from map(self.step, self.hearing.take(grain))
 
 @patch
 def end(self:Live)->Iterator[Step]:
     "The frames that are still due when the sound has ended; the log is closed."
     if self.log: self.log.sound(self.hearing.intake.end())
-    yield from map(self._step, self.hearing.end())
+    yield from map(self.step, self.hearing.end())
     if self.log: self.log.close()
 
+# %% ../nbs/73_live.ipynb #f55e262f
 @patch
-def _step(self:Live, m:Moment)->Step:
+def step(self:Live, m:Moment)->Step:
+    "A frame of what is heard, and of the controls as they stand."
     return Step(m, self.walk.step([m, *(o[m.t % len(o)] for o in self.beside)], self.controls))
 
-# %% ../nbs/73_live.ipynb #a197b72b
 @patch
 def draw(self:Live, step:Step)->Tensor:   # `(3,H,W)` in [-1,1], on the CPU
     "The picture of a frame."
@@ -745,14 +749,16 @@ class Shown(NamedTuple):
     left_out: int       # frames since the last one that were not drawn
     seconds: float      # from the arrival of its last sound to the picture
 
-# %% ../nbs/73_live.ipynb #aeee7b0f
+# %% ../nbs/73_live.ipynb #aeb8509b
 def perform(
     live:Live,              # the engine
     inbox:Inbox,            # its sound
     pace:Pace|None=None,    # None: one that says nothing
 )->Iterator[Shown]:
-    "Draw the newest frame, again and again, until the sound ends; frames that come too late are left out."
+    """Draw the newest frame, again and again, until the sound ends; frames that come too late are left out.
+    One thread does it: two that wait for each other are late where a browser wants the other core."""
     pace = pace or Pace(live.fps)
+    torch.set_num_threads(1)
     last = -1
     while (blocks := inbox.take()) is not None:
         began = time.monotonic()
@@ -901,30 +907,25 @@ class Performance:
         if not n: raise SgsvgError(f"{self.folder} holds no sound: nothing was played")
         return np.memmap(file, '<f4', 'c', shape=(n, self.channels)).T
 
-# %% ../nbs/73_live.ipynb #238b0b13
+# %% ../nbs/73_live.ipynb #fed55289
 @patch
-def live(self:Performance, model:SoundVideo)->Live:
-    "The engine, as it was set up."
-    s = self.settings
-    return Live(model, s['fps'], s['ahead'], Reference(**s['reference']), s['patience'], self.beside)
+def _moments(self:Performance, hearing:Hearing)->Iterator[Moment]:
+    "What was heard, from grains as they were; of a file, played in the studio, all of it was known."
+    wave = self.wave()
+    if self.settings.get('whole'):
+        with as_file((wave, RATE)) as file: yield from hear_all(hearing.model, file, hearing.fps)
+        return
+    for a in range(0, wave.shape[1], GRAIN): yield from hearing.push(torch.from_numpy(wave[:,a:a+GRAIN].copy()), RATE)
+    yield from hearing.end()
 
-# %% ../nbs/73_live.ipynb #00bd3e21
 @patch
 def paths(self:Performance, model:SoundVideo)->Iterator[Tensor]:
     "The codes of all frames, pieces `(1,1,num_ws,w_dim)`."
-    live, script = self.live(model), deque(self.script)
-    def changed():
-        while script and script[0][0] <= live.hearing.t: live.controls = script.popleft()[1]
-    def steps():
-        wave = self.wave()
-        for a in range(0, wave.shape[1], GRAIN):
-            yield from live.push(torch.from_numpy(wave[:,a:a+GRAIN].copy()), RATE)
-            changed()
-        yield from live.end()
-    changed()
-    for s in steps():
-        changed()
-        yield s.ws[None,None]
+    s, script = self.settings, deque(self.script)
+    live = Live(model, s['fps'], s['ahead'], Reference(**s['reference']), s['patience'], self.beside)
+    for m in self._moments(live.hearing):
+        while script and script[0][0] <= m.t: live.controls = script.popleft()[1]
+        yield live.step(m).ws[None,None]
 
 # %% ../nbs/73_live.ipynb #a9a3ae81
 def _sixteen(paths):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['finite', 'pooled', 'frechet', 'kernel_distance', 'scene_spread', 'gradient_energy', 'class_accuracy', 'sync', 'kept',
-           'lag_curve', 'shuffled_pairs', 'bootstrap', 'bootstrap_by_source', 'jackknife', 'nearest']
+           'lag_curve', 'lag_peak', 'shuffled_pairs', 'bootstrap', 'bootstrap_by_source', 'jackknife', 'nearest']
 
 # %% ../nbs/80_metrics.ipynb #6100ce68
 import math
@@ -131,6 +131,19 @@ def lag_curve(
     heard = loudness[most:T-most]
     at = range(0, 2*most + 1)
     return torch.tensor([sync(heard, intensity[k:k+len(heard)], min_std) for k in at])
+
+# %% ../nbs/80_metrics.ipynb #aa9d29c8
+def lag_peak(
+    curve:Tensor,       # (2 most+1,) of `lag_curve`, or a mean of such
+)->tuple:               # frames by which the picture is late, frames in which r is at least half of that; None, None
+    "Where a lag curve peaks and how broad it is. A broad peak says little of the delay: slow sounds have one."
+    if torch.as_tensor(curve).isnan().any(): return None, None
+    top, n = int(curve.argmax()), len(curve)
+    if curve[top] <= 0: return top - n//2, n
+    below = (curve < curve[top]/2).nonzero()[:,0]
+    left = max((int(i) for i in below if i < top), default=-1)
+    right = min((int(i) for i in below if i > top), default=n)
+    return top - n//2, right - left - 1
 
 # %% ../nbs/80_metrics.ipynb #4d1913d1
 def shuffled_pairs(

@@ -16,7 +16,7 @@ from .core import load_model, save_model
 from .clipspace import ClipSpace, SoundEncoder, colour_spectrogram, mask_spectrogram
 from .landscapes import CLASSES, caption
 from .losses import info_nce, same_event, sound_loss
-from .processes import gather, share
+from .processes import all_rows, share
 from .train import Stage, ema_of, rows
 
 # %% ../nbs/63_stages_embedding.ipynb #4c63c316
@@ -30,6 +30,8 @@ def numbered(
 # %% ../nbs/63_stages_embedding.ipynb #27860221
 class ClipStage(Stage):
     "Trains the CLIP of `space` with InfoNCE between frames and captions."
+    compares = True
+
     def __init__(self,
         space:ClipSpace,    # whose CLIP is trained
         source,             # `.batch(n, generator)` has `frames` (n,3,H,W) in [-1,1], `cls`, `e` (n,), `z` (n,16)
@@ -58,7 +60,8 @@ class ClipStage(Stage):
 def step(self:ClipStage, batch):
     b = self.to_device(batch)
     with self.autocast(): v, t = self.space.image(b['frames']), self.space.text(b['caption'])
-    v, t, words = map(gather, (v, t, b['number']))
+    v, t = all_rows(v), all_rows(t)
+    words = all_rows(b['number'])
     loss = info_nce(v, t, self.space.scale, words[:,None] == words)
     self.update('clip', loss)
     return dict(loss=loss, retrieval=(words[(v@t.T).argmax(1)] == words).float().mean())
@@ -100,7 +103,7 @@ class SoundPairs:
         self.images, self.texts = images, texts
         self.order = _by_intensity(frames.cls[:len(images)], frames.e)
 
-    def partner(self, cls, e:Tensor, generator:torch.Generator)->Tensor:
+    def partner(self, cls:int, e:Tensor, generator:torch.Generator)->Tensor:
         "The number of a random frame of class `cls` with intensity near `e`: at most eight places away in the order."
         i = self.order[cls]
         k = torch.searchsorted(self.frames.e[i], e) + torch.randint(-8, 9, (), generator=generator)
@@ -165,7 +168,8 @@ class Moments:
     ):
         self.sounds, self.embedded = sounds, embedded
 
-    def batch(self, n, generator):
+    def batch(self, n:int, generator:torch.Generator)->dict:
+        "As `SoundPairs.batch`."
         k = torch.randint(len(self.embedded['clip']), (n,), generator=generator)
         b = {name: v[k] for name,v in self.embedded.items()}
         i, t = b['clip'], b['moment']
@@ -177,6 +181,8 @@ class Moments:
 # %% ../nbs/63_stages_embedding.ipynb #1d359135
 class SoundStage(Stage):
     "Trains a sound encoder to land where a frozen CLIP puts a frame and a caption of the same event."
+    compares = True
+
     def __init__(self,
         encoder:SoundEncoder,   # trained
         source,             # a `SoundPairs` or `Moments`
@@ -198,9 +204,9 @@ class SoundStage(Stage):
         b, encoder = self.to_device(batch), self.nets['sound']
         both = torch.cat([b['windows'], b['masked']])[:,0]
         with self.autocast(): found = encoder(both).chunk(2)
-        a, masked = (gather(normalize(o.float(), dim=-1)) for o in found)
-        image, text = gather(b['image']), gather(b['text'])
-        same = same_event(gather(b['cls']), gather(b['e'])[:,0])
+        a, masked = (all_rows(normalize(o.float(), dim=-1)) for o in found)
+        image, text = all_rows(b['image']), all_rows(b['text'])
+        same = same_event(all_rows(b['cls']), all_rows(b['e'])[:,0])
         loss = sound_loss(a, masked, image, text, encoder.logit_scale.exp().clamp(max=100), same)
         self.update('sound', loss)
         self.update_ema()

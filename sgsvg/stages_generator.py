@@ -16,9 +16,9 @@ from . import stylegan3
 from .core import SgsvgError
 from .critics import ProjectedCritic, augment
 from .losses import adversarial, l1, perceptual, r1
-from .processes import gather, share
+from .processes import all_rows, share
 from .stylegan2 import Generator, mix
-from .train import Stage, ema_of, rows
+from .train import Stage, ema_of
 from .video import grid
 
 # %% ../nbs/62_stages_generator.ipynb #61bfffc7
@@ -38,8 +38,9 @@ def warm_start(
     mine = generator.state_dict()
     theirs = {k: tensors[f'generator.{k}'] for k in mine if f'generator.{k}' in tensors}
     grown = {k: _widened(mine[k], old.to(mine[k])) for k,old in theirs.items()}
-    for k in (k for k in mine if k.endswith('torgb.weight')):   # not demodulated: its gain falls with the inputs
-        grown[k] = grown[k]*math.sqrt(mine[k].shape[1]/theirs[k].shape[1]) if k in theirs else torch.zeros_like(mine[k])
+    for k in (k for k in mine if k.endswith('torgb.weight')):
+        if k not in theirs: grown[k] = torch.zeros_like(mine[k])
+        else: grown[k] = grown[k]*math.sqrt(mine[k].shape[1]/theirs[k].shape[1])   # its gain falls with the inputs
     generator.load_state_dict(mine | grown)
     return generator
 
@@ -52,7 +53,7 @@ def cosine_fall(
     return .55 + .45*math.cos(math.pi*min(k/steps, 1))
 
 # %% ../nbs/62_stages_generator.ipynb #936680fb
-def _generator_optimiser(generator:Generator, p):
+def _generator_optimiser(generator:nn.Module, p):
     "Adam, with a rate of its own for the mapping net; what is frozen is left out."
     learn = lambda net: [q for q in net.parameters() if q.requires_grad]
     groups = [dict(params=learn(generator.synthesis)), dict(params=learn(generator.mapping), lr=p.lr_mapping)]
@@ -72,9 +73,9 @@ class GeneratorStage(Stage):
     def __init__(self,
         generator:nn.Module,    # trained: StyleGAN2 or 3
         critic:ProjectedCritic, # trained
-        source,             # its batches have what `needs` says, see the room `batches`
-        label,              # batch -> `(n,c_dim)`, or None for a generator without labels
-        p,                  # settings, see the table in this notebook
+        source,                 # its batches have what `needs` says, see the room `batches`
+        label,                  # batch -> `(n,c_dim)`, or None for a generator without labels
+        p,                      # settings, see the table in this notebook
     ):
         super().__init__()
         self.source, self.label = source, label
@@ -115,7 +116,7 @@ def reconstruction(self:GeneratorStage, b:dict)->tuple[dict, list, list]:
         fake = draw(g, ws)
         with torch.no_grad(): real_maps = features.maps(b['frames'])
     fake_maps = features.maps(fake)      # float32: faster here than bfloat16 going backwards
-    g.mapping.update_w_avg(gather(ws))
+    g.mapping.update_w_avg(all_rows(ws))
     terms = dict(l1=l1(fake, b['frames']), perceptual=perceptual(fake_maps, real_maps))
     return terms, fake_maps, real_maps
 
@@ -220,11 +221,12 @@ def convince(self:AdversarialStage, b:dict)->tuple[Tensor, Tensor]:
         ws, others = g.mapping(b['z'], b['c']), g.mapping(b['other'], b['c'])
         fake = draw(g, mix(ws, others, b['layer']))
         loss = adversarial['hinge'].g(d.logits(augment(fake), b['c']))
-    g.mapping.update_w_avg(gather(ws))
+    g.mapping.update_w_avg(all_rows(ws))
     self.update('generator', loss)
     self.update_ema()
     return fake.detach(), loss
 
+# %% ../nbs/62_stages_generator.ipynb #c15a26cf
 @patch
 def doubt(self:AdversarialStage,
     b:dict,         # the batch
@@ -241,6 +243,7 @@ def doubt(self:AdversarialStage,
     self.update('critic', terms['d'] + 16*p.r1_weight/2*penalty)
     return terms | (dict(r1=penalty) if penalise else {})
 
+# %% ../nbs/62_stages_generator.ipynb #3ca9cbf9
 @patch
 def step(self:AdversarialStage, batch):
     b = self.to_device(batch)

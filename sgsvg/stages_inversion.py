@@ -68,15 +68,15 @@ def random_codes(
 # %% ../nbs/64_stages_inversion.ipynb #de346a43
 def new_encoder(
     generator:nn.Module,    # whose W+ it has to reach
-    space:ClipSpace,        # whose sound encoder lends its ears
+    space:ClipSpace,        # whose sound encoder lends what it has learned to hear
     how:Variant,            # its `heads` and `cuts` count here
     units:tuple=(3,4,14,3), # residual units in each part of the published encoder's body
 )->nn.Module:
     "An untrained `Inversion` or `PSPInversion`, as the variant says."
-    ears, bands = space.sound_encoder, how.bands(generator.num_ws)
+    listener, bands = space.sound_encoder, how.bands(generator.num_ws)
     if how.heads == 'grid':
-        kw = dict(channels=ears.kwargs['channels'], grid=ears.kwargs['grid'])
-        return Inversion(generator.num_ws, generator.w_dim, bands, **kw).listen_like(ears)
+        kw = {k: listener.kwargs[k] for k in ('channels', 'grid')}
+        return Inversion(generator.num_ws, generator.w_dim, bands, **kw).listen_like(listener)
     kw = dict(units=units, channels=(32, 48, 64, 96), size=64, heads=how.heads)
     return PSPInversion(generator.num_ws, generator.w_dim, bands, **kw)
 

@@ -17,7 +17,7 @@ from .core import amp_dtype
 from .critics import VIDEO_CRITICS, ImageCritic
 from .landscapes import CLASSES, FAST, SLOW
 from .losses import adversarial, clip_terms, latent_reg, mse, r1
-from .processes import drawn, part, share
+from .processes import drawn, share
 from .train import Stage, ema_of, rows
 from .trajectory import Trajectory, scene_noise, step_noise
 from .variants import Variant
@@ -115,10 +115,11 @@ def new_critics(
 )->dict:            # `image` and `video`
     "Untrained critics of pictures and of clips."
     image = ImageCritic(img_resolution=size, channel_base=1024, channel_max=64, c_dim=n, num_layers=2)
-    kw = dict(clip=dict(resolution=size, width=16, width_max=64, c_dim=n), frames=dict(width=16))[how.video_critic]
-    video = VIDEO_CRITICS[how.video_critic](**kw)
-    if how.video_critic == 'clip': video.to(memory_format=torch.channels_last)
-    return dict(image=image.to(memory_format=torch.channels_last), video=video)
+    image.to(memory_format=torch.channels_last)
+    kind = VIDEO_CRITICS[how.video_critic]
+    if how.video_critic == 'frames': return dict(image=image, video=kind(width=16))
+    video = kind(resolution=size, width=16, width_max=64, c_dim=n)
+    return dict(image=image, video=video.to(memory_format=torch.channels_last))
 
 # %% ../nbs/65_stages_trajectory.ipynb #dc131043
 @contextmanager
@@ -142,9 +143,9 @@ class Critics:
 
     def logits(self, clips:Tensor, cls:Tensor)->tuple[Tensor, Tensor]:
         "Of pictures and of clips; of the released video critic all entries `(k,n)`."
-        known = one_hot(cls, self.image.kwargs['c_dim']).float()
-        of_clips = self.video(clips, known) if self.sees_class else self.video.logits(clips)
-        return self.image(clips.flatten(0, 1), known.repeat_interleave(clips.shape[1], 0)), of_clips
+        label = one_hot(cls, self.image.kwargs['c_dim']).float()
+        of_clips = self.video(clips, label) if self.sees_class else self.video.logits(clips)
+        return self.image(clips.flatten(0, 1), label.repeat_interleave(clips.shape[1], 0)), of_clips
 
 # %% ../nbs/65_stages_trajectory.ipynb #aebe2f4b
 @patch
@@ -186,14 +187,15 @@ class TrajectoryStage(Stage):
         texts:Tensor,           # embeddings of the classes in words, `(classes,d)`
         source:Stretches,       # what it learns from
         pull:Tensor,            # what the regulariser pulls to, see `losses.reg_targets`
-        real,                   # what shows real clips: the world, see `world_path`; or a source, see `batches`
         how:Variant,            # what it says of the trajectory, `trajectory` knows already
         p,                      # settings, see the table in this notebook
+        world=None,             # knows the path and paints real clips, see `world_path`; None: nobody knows
+        footage=None,           # then real clips come from here: a source, see the room `batches`
     ):
         super().__init__()
         self.generator, self.space = generator, space
         self.texts, self.pull = texts, pull
-        self.world, self.footage = (real, None) if hasattr(real, 'render') else (None, real)
+        self.world, self.footage = world, footage
         self.source, self.fps = source, source.sounds.fps
         self.how, self.p = how, p
         self.critics = Critics(**critics, how=how)
@@ -211,33 +213,53 @@ class TrajectoryStage(Stage):
         for net in (self.generator, self.space): net.to(self.device)
         return self
 
-    def path(self, z, cls, e, start): return world_path(self.generator, self.world, self.fps, z, cls, e, start)
+# %% ../nbs/65_stages_trajectory.ipynb #b020bb30
+@patch
+def path(self:TrajectoryStage,
+    z:Tensor,       # scenes
+    cls:Tensor,     # of each
+    e:Tensor,       # intensities
+    start:int,      # number of the first frame
+)->tuple[Tensor, Tensor]:
+    "The world's path, as `world_path` gives it."
+    return world_path(self.generator, self.world, self.fps, z, cls, e, start)
 
-    def noise(self, z:Tensor, w_a:Tensor, own=None)->Tensor:
-        "For codes that are the rows `own` of a batch; None: they are one."
-        if self.how.noise != 'step': return scene_noise(self.generator, z)
-        return drawn(lambda n: step_noise(w_a[:1].expand(n, -1, -1, -1)), len(w_a), own=own)
+@patch
+def noise(self:TrajectoryStage,
+    z:Tensor,       # scenes
+    w_a:Tensor,     # codes
+    own=None,       # which rows of a batch they are; None: the batch is theirs
+)->Tensor:
+    "The noise that they walk with."
+    if self.how.noise != 'step': return scene_noise(self.generator, z)
+    return drawn(lambda n: step_noise(w_a[:1].expand(n, -1, -1, -1)), len(w_a), own=own)
 
-    def batch(self, step, generator):
-        p, b = self.p, self.source.batch(self.p.batch_size, generator)
-        own, shown = share(p.batch_size, p.drawn), share(p.drawn)
-        windows = b.pop('windows')[shown]
-        b = rows(b, own) | dict(windows=windows, own=own)
-        if self.world or step <= p.draw_from: return b
-        return b | dict(real=self.footage.batch(p.drawn, p.drawn_frames, generator, ('frames', 'cls'), shown))
+# %% ../nbs/65_stages_trajectory.ipynb #8ced1f85
+@patch
+def batch(self:TrajectoryStage,
+    step:int,                   # 1, 2, ...
+    generator:torch.Generator,  # of all that is drawn
+)->dict:
+    "As `Stretches.batch`; with `real` clips, once they are needed, where they are footage."
+    p, b = self.p, self.source.batch(self.p.batch_size, generator)
+    own, shown = share(p.batch_size, p.drawn), share(p.drawn)
+    windows = b.pop('windows')[shown]
+    b = rows(b, own) | dict(windows=windows, own=own)
+    if self.world or step <= p.draw_from: return b
+    return b | dict(real=self.footage.batch(p.drawn, p.drawn_frames, generator, ('frames', 'cls'), shown))
 
 # %% ../nbs/65_stages_trajectory.ipynb #2fdb01ab
 @patch
 def walk(self:TrajectoryStage, b:dict)->tuple[tuple[Tensor, Tensor], dict]:
     "The path, the phases of its frames, and the terms that need no drawing."
-    w_a, known = b['w_a'], self.world is not None
+    w_a = b['w_a']
     want = phase = None
-    if known:
+    if self.world:
         want, phase = self.path(b['z'], b['cls'], b['e'], b['start'])
         misheard = self.path(b['z'], b['other'], b['e'], b['start'])[0]
         w_a = w_a + b['wrong'][...,None,None]*(misheard - want)
     path, _ = self.nets['trajectory'](w_a, self.noise(b['z'], w_a, b['own']), self.fps, start=b['start'])
-    terms = dict(latent=mse(path, want), motion=mse(path.diff(dim=1), want.diff(dim=1))) if known else {}
+    terms = dict(latent=mse(path, want), motion=mse(path.diff(dim=1), want.diff(dim=1))) if self.world else {}
     if self.p.lambda_b: terms['reg'] = latent_reg(path, self.pull)
     return (path, phase), terms
 
@@ -251,7 +273,7 @@ def span(self:TrajectoryStage)->slice:
 
 # %% ../nbs/65_stages_trajectory.ipynb #bb195728
 @patch
-def look(self:TrajectoryStage,
+def show(self:TrajectoryStage,
     path:Tensor,    # `(B,T,num_ws,w_dim)`
     b:dict,         # the batch
     span:slice,     # frames to draw
@@ -309,7 +331,7 @@ def step(self:TrajectoryStage, batch):
     drawn = self.now > p.draw_from
     if drawn:
         span = self.span()
-        seen, fake = self.look(path, b, span)
+        seen, fake = self.show(path, b, span)
         loss = loss + (p.clip_weight*seen['clip'] + p.adversarial_weight*seen['g'])
         terms |= seen
     self.update('trajectory', loss)

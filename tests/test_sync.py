@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 import draw, used
-from make_readme import readme
+from make_readme import readme, story
 from repo import EXPERIMENTS, NBS, NOTEBOOKS, ROOMS, ROOT, cells, default_exp, rel
 
 MODULES = sorted(p for p in (ROOT/'sgsvg').glob('*.py') if not p.name.startswith('_'))
@@ -74,6 +74,10 @@ def test_parameters(nb):
     lines = [s.lineno for s, _ in found]
     assert len(set(lines)) == len(lines), 'one parameter a line'
     assert {'tiny', 'root'} <= {s.target.id for s, _ in found}
+
+def test_the_story_is_made_from_the_figures():
+    folder = ROOT/'results'/'default'
+    assert (folder/'README.md').read_text(encoding='utf-8') == story(folder), 'run `make readme`'
 
 def test_readme_is_made_from_the_index():
     assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(NBS/'index.ipynb'), 'run `make readme`'

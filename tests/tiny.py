@@ -87,7 +87,7 @@ def inversion(folder, how=OURS, **kw):
 
 def inversion_paper(folder, **kw): return inversion(folder, PAPER, **kw)
 
-def trajectory(folder, how=OURS, real=world, **kw):
+def trajectory(folder, how=OURS, footage=None, **kw):
     p = dict(steps=40, batch_size=8, T=6, misheard=.3, misheard_run=4., draw_from=7, drawn=4, drawn_frames=3,
              latent_weight=1., motion_weight=10., clip_weight=.1, adversarial_weight=.05, lambda_b=.01, r1_weight=1.,
              lr=.01, lr_critic=.001)
@@ -99,7 +99,8 @@ def trajectory(folder, how=OURS, real=world, **kw):
     pull = reg_targets[how.regulariser](g.mapping.w_avg, random_codes(g, world.condition))
     source = Stretches(pool, codes_of(encoder, pool), g.z_dim, p)
     texts = class_texts(space, 2)
-    return TrajectoryStage(net, new_critics(how, 32), g, space, texts, source, pull, real, how, p)
+    real = dict(footage=footage) if footage else dict(world=world)
+    return TrajectoryStage(net, new_critics(how, 32), g, space, texts, source, pull, how, p, **real)
 
 def trajectory_paper(folder, **kw): return trajectory(folder, PAPER, WorldSource(sounds(), 32), **kw)
 
@@ -107,7 +108,8 @@ def trajectory_released(folder, **kw): return trajectory(folder, replace(RELEASE
 
 def judge(folder, **kw):
     torch.manual_seed(0)
-    return JudgeStage(Judge(size=32, channels=(8, 8, 16, 16)), frames(folder), 30, batch_size=8)
+    p = SimpleNamespace(**dict(steps=30, batch_size=8, lr=.002) | kw)
+    return JudgeStage(Judge(size=32, channels=(8, 8, 16, 16)), frames(folder), p)
 
 def ears(folder, **kw):
     from sgsvg.ears import HEARD

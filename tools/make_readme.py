@@ -1,4 +1,6 @@
-"README.md from nbs/index.ipynb: its markdown, its code, and outputs that are themselves markdown."
+"""README.md from nbs/index.ipynb: its markdown, its code, and outputs that are themselves markdown.
+And results/default/README.md from the figures of the embedded model: how each is made, and what was tried."""
+import json
 import re
 from pathlib import Path
 from posixpath import join, normpath
@@ -32,5 +34,19 @@ def readme(nb):
     text = re.sub(r'^```(?:python)?\n\s*```\n', '', text, flags=re.M)
     return re.sub(r'\n{3,}', '\n\n', LINK.sub(from_root, text)).strip() + '\n'
 
+def story(folder):
+    "The text for `folder`, which has `evaluation.json`, and in `missed.json` what was tried where a target was missed."
+    from sgsvg.evaluation import results_table
+    figures, tried = (json.loads((folder/f'{name}.json').read_text()) for name in ('evaluation', 'missed'))
+    return f"""# How the figures of the embedded model are made
+
+Intervals are 95 %, over clips unless a line says otherwise. A target counts as met if the value reaches it; read it
+with its interval. An earlier state of this model was measured on the four collections kept aside, too, so their row
+is not quite untouched.
+
+{results_table(figures, tried)}
+"""
+
 if __name__ == '__main__':
+    (ROOT/'results/default/README.md').write_text(story(ROOT/'results/default'), encoding='utf-8')
     (ROOT/'README.md').write_text(readme(ROOT/'nbs/index.ipynb'), encoding='utf-8')

@@ -1,0 +1,375 @@
+// The studio's page. It draws what Python sends and sends what is moved: the messages stand in nbs/91_studio.ipynb.
+// Colours are those of Okabe and Ito, which colour-blind people can tell apart; every line has a name beside it as well.
+const COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#999999', '#b8860b', '#7f7f7f']
+const BAND_COLOURS = ['#e69f00', '#56b4e9', '#009e73']
+const VIEW = 12   // seconds that the charts show
+
+function make(tag, attributes = {}, ...children) {
+  const e = document.createElement(tag)
+  for (const [k, v] of Object.entries(attributes)) {
+    if (k.startsWith('on')) e.addEventListener(k.slice(2), v)
+    else if (v === true) e.setAttribute(k, '')
+    else if (v !== false && v != null) e.setAttribute(k, v)
+  }
+  e.append(...children)
+  return e
+}
+
+function labelled(text, input) { return make('label', {}, make('span', {}, text), input) }
+
+function choice(options, value, onchange, label) {
+  const e = make('select', { onchange: () => onchange(e.value), 'aria-label': label },
+    ...options.map(o => make('option', { value: o, selected: o === value }, o)))
+  return e
+}
+
+// ---- what is known of the sound: a row a moment (loudness, onset, centroid, classes, mel)
+
+class Moments {
+  constructor() { this.rows = [] }
+  add(head, view) {
+    const x = new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength))
+    for (let i = 0; i < head.n; i++) this.rows[head.first + i] = x.subarray(i * head.width, (i + 1) * head.width)
+    if (head.live && this.rows.length > 9000) for (let t = this.rows.length - 9000; this.rows[t]; t--) delete this.rows[t]
+  }
+}
+
+// From dark blue by grey to yellow, as cividis
+function heat(v) { return [255 * v, 34 + 198 * v, 78 + 40 * Math.sin(Math.PI * v) - 8 * v] }
+
+class Charts {
+  constructor(classes) {
+    this.classes = classes
+    this.mel = this.canvas('spectrogram: time to the right, pitch upwards; the box is what the frame can hear', 160)
+    this.lines = this.canvas('probability of each class over time', 120)
+    this.loud = this.canvas('loudness over time', 70)
+    this.shares = classes.map(() => make('b'))
+    this.legend = make('div', { class: 'legend' }, ...classes.map((c, i) =>
+      make('span', {}, make('i', { style: `background:${COLOURS[i]}` }), c + ' ', this.shares[i])))
+  }
+  canvas(label, height) { return make('canvas', { width: 720, height, role: 'img', 'aria-label': label }) }
+
+  draw(moments, fps, t, why) {
+    const ink = getComputedStyle(this.mel).color
+    const first = Math.max(0, Math.round(t - VIEW * fps / 2)), n = Math.round(VIEW * fps)
+    const x = k => (k - first) / n * 720
+    this.spectrogram(moments, first, n)
+    const g = this.mel.getContext('2d')
+    if (why) this.map(g, why, s => x(s * fps - .5))
+    g.strokeStyle = '#fff'
+    g.strokeRect(x(t - .75 * fps), 1, 1.5 * fps / n * 720, 158)
+    this.curves(this.lines, moments, first, n, this.classes.map((_, i) => [3 + i, COLOURS[i]]))
+    this.curves(this.loud, moments, first, n, [[0, ink]])
+    const now = moments.rows[Math.max(0, t)]
+    this.shares.forEach((e, i) => { e.textContent = now && now[3 + i] > .05 ? `${Math.round(100 * now[3 + i])} %` : '' })
+    for (const c of [this.mel, this.lines, this.loud]) {
+      const h = c.getContext('2d')
+      h.fillStyle = c === this.mel ? '#fff' : ink
+      h.fillRect(x(t), 0, 2, c.height)
+    }
+  }
+  spectrogram(moments, first, n) {
+    const bands = 64, picture = new ImageData(n, bands)
+    for (let i = 0; i < n; i++) {
+      const row = moments.rows[first + i]
+      for (let b = 0; b < bands; b++) {
+        const v = row ? row[row.length - bands + b] : 0
+        picture.data.set([...heat(v), row ? 255 : 0], 4 * ((bands - 1 - b) * n + i))
+      }
+    }
+    const small = new OffscreenCanvas(n, bands), g = this.mel.getContext('2d')
+    small.getContext('2d').putImageData(picture, 0, 0)
+    g.clearRect(0, 0, 720, 160)
+    g.drawImage(small, 0, 0, 720, 160)
+  }
+  map(g, why, x) {
+    const rows = why.map.length, cols = why.map[0].length, [a, b] = why.span.map(x)
+    why.map.forEach((row, r) => row.forEach((v, c) => {
+      g.fillStyle = `rgba(213,94,0,${.75 * v})`
+      g.fillRect(a + (b - a) * c / cols, 160 * (1 - (r + 1) / rows), (b - a) / cols, 160 / rows)
+    }))
+  }
+  curves(canvas, moments, first, n, what) {
+    const g = canvas.getContext('2d'), h = canvas.height
+    g.clearRect(0, 0, 720, h)
+    what.forEach(([column, colour], i) => {
+      g.beginPath()
+      g.strokeStyle = colour
+      g.lineWidth = 2
+      g.setLineDash(i < 5 ? [] : [6, 3])
+      for (let k = 0; k < n; k++) {
+        const row = moments.rows[first + k]
+        if (row) g.lineTo(k / n * 720, (h - 2) * (1 - row[column]) + 1)
+      }
+      g.stroke()
+    })
+  }
+}
+
+// ---- a side: its picture, the path of its bands, its controls
+
+class Side {
+  constructor(k, page) {
+    this.k = k
+    this.page = page
+    this.trail = [[], [], []]
+    this.picture = make('img', { alt: `picture ${'AB'[k]}`, class: 'picture', width: 384, height: 384 })
+    this.path = make('canvas', { width: 384, height: 90, role: 'img',
+      'aria-label': 'path of the coarse, mid and fine band along the two directions in which scenes differ most' })
+    this.box = make('figure', {}, this.picture, this.path,
+      make('figcaption', {}, 'AB'[k] + ' · paths: ', ...['coarse', 'mid', 'fine'].map((b, i) =>
+        make('span', {}, make('i', { style: `background:${BAND_COLOURS[i]}` }), b))))
+    this.form = make('div', { class: 'controls' })
+  }
+  show(message, view) {
+    if (this.url) URL.revokeObjectURL(this.url)
+    this.url = URL.createObjectURL(new Blob([view], { type: 'image/jpeg' }))
+    this.picture.src = this.url
+    this.picture.dataset.frame = message.t
+    message.places.forEach((p, i) => { this.trail[i].push(p); if (this.trail[i].length > 60) this.trail[i].shift() })
+    const g = this.path.getContext('2d')
+    g.clearRect(0, 0, 384, 90)
+    this.trail.forEach((points, i) => {
+      const [mx, my] = [0, 1].map(k => points.reduce((s, p) => s + p[k], 0) / points.length)
+      const far = Math.max(.05, ...points.map(p => Math.hypot(p[0] - mx, p[1] - my)))
+      const at = ([x, y]) => [64 + 128 * i + 40 * (x - mx) / far, 45 - 40 * (y - my) / far]
+      g.strokeStyle = g.fillStyle = BAND_COLOURS[i]
+      g.beginPath()
+      points.forEach(p => g.lineTo(...at(p)))
+      g.stroke()
+      if (points.length) g.fillRect(at(points.at(-1))[0] - 3, at(points.at(-1))[1] - 3, 6, 6)
+    })
+  }
+  changed() { this.page.send({ do: 'set', side: this.k, t: this.page.t, controls: this.controls }); this.page.again() }
+
+  build(controls, name) {
+    this.controls = controls
+    const { setup } = this.page, c = controls, changed = () => this.changed()
+    const whole = key => {
+      const e = make('input', { type: 'number', min: 0, step: 1, value: c[key], onchange: () => { c[key] = +e.value | 0; changed() } })
+      return e
+    }
+    const band = (i, b) => make('fieldset', {}, make('legend', {}, b),
+      labelled('sound', make('input', { type: 'number', min: 0, max: 9, value: c.sounds[i],
+        onchange: e => { c.sounds[i] = +e.target.value | 0; changed() } })),
+      labelled('held', make('input', { type: 'checkbox', checked: c.held[i],
+        onchange: e => { c.held[i] = e.target.checked; changed() } })))
+    const preset = choice(['preset ...', ...Object.keys(setup.gallery)], 'preset ...', v => {
+      if (v in setup.gallery) this.page.send({ do: 'preset', side: this.k, t: this.page.t, name: v })
+      this.page.again()
+    }, 'preset')
+    const model = make('input', { value: name, size: 12, onchange: () =>
+      { this.page.send({ do: 'model', side: this.k, name: model.value }); this.page.again() } })
+    this.form.replaceChildren(
+      make('div', { class: 'row' }, preset, labelled('model', model), labelled('seed', whole('seed')),
+        labelled('other', whole('other')),
+        labelled('changes', choice(setup.timings, c.step, v => { c.step = v; changed() }, 'when it may change'))),
+      make('div', { class: 'row' }, ...setup.bands.map((b, i) => band(i, b))),
+      make('div', { class: 'numbers' }, ...Object.keys(setup.ranges).map(k => this.number(k))))
+  }
+  number(key) {
+    const { setup } = this.page, c = this.controls, [low, high] = setup.ranges[key]
+    const value = c.numbers[key] ?? setup.plain[key] ?? 0, route = c.routes[key]
+    const shown = make('output', {}, value.toFixed(2))
+    const slider = make('input', { type: 'range', min: low, max: high, step: (high - low) / 100, value, disabled: !!route,
+      'aria-label': key, oninput: () => { c.numbers[key] = +slider.value; shown.value = (+slider.value).toFixed(2); this.changed() } })
+    const redraw = () => { this.changed(); row.replaceWith(this.number(key)) }
+    const follows = choice(['by hand', ...setup.curves], route ? route.curve : 'by hand', v => {
+      if (v === 'by hand') delete c.routes[key]
+      else c.routes[key] = { curve: v, low: Math.max(low, 0), high: Math.min(1, high), gain: 1, ...c.routes[key], ...{ curve: v } }
+      redraw()
+    }, `${key} follows`)
+    const part = name => make('input', { type: 'number', step: .1, value: route[name], 'aria-label': `${key} ${name}`, title: name,
+      onchange: e => { route[name] = +e.target.value; this.changed() } })
+    const row = make('div', { class: 'number' }, make('span', {}, setup.names[key] ?? key), slider, shown, follows,
+      ...(route ? ['low', 'high', 'gain'].map(part) : []))
+    return row
+  }
+}
+
+// ---- the page
+
+class Page {
+  constructor(model, el) {
+    this.model = model
+    this.el = el
+    this.t = 0
+    this.lead = 0       // seconds from asking for a picture to having it
+    this.moments = new Moments()
+    this.send({ do: 'hello' })
+  }
+  send(message, buffers = []) { this.model.send(message, undefined, buffers) }
+
+  take(message, buffers) {
+    const say = { setup: () => this.build(message), controls: () => this.sides[message.side].build(message.controls, message.model),
+      sound: () => this.loaded(message), audio: () => { this.audio.src = URL.createObjectURL(new Blob([buffers[0]])) }, heard: () => this.moments.add(message, buffers[0]), frame: () => this.frame(message, buffers[0]),
+      why: () => { this.why = message; this.say(message.cls ? `${message.cls}, ${Math.round(100 * message.p)} %` : 'what moved the code') },
+      beside: () => this.say('sounds: ' + message.names.map((n, i) => `${i} ${n}`).join(', ')), said: () => this.say(message.line) }
+    if (message.kind === 'setup' || this.setup) say[message.kind]?.()
+  }
+  say(line) { this.status.textContent = line }
+
+  build(setup) {
+    if (this.setup) return
+    this.setup = setup
+    this.fps = setup.fps
+    this.sides = [new Side(0, this), new Side(1, this)]
+    this.charts = new Charts(setup.classes)
+    this.audio = make('audio', { controls: true })
+    this.status = make('div', { class: 'status', role: 'status', 'aria-live': 'polite' }, 'drop a sound here')
+    this.compare = make('input', { type: 'checkbox', onchange: () => { this.root.classList.toggle('two', this.compare.checked); this.again() } })
+    const file = (label, how) => labelled(label, make('input', { type: 'file', class: how, accept: 'audio/*,video/*',
+      onchange: e => this.give(e.target.files[0], how) }))
+    this.scrub = make('input', { type: 'range', min: 0, max: 0, value: 0, 'aria-label': 'moment', class: 'scrub', oninput: () => this.seek(+this.scrub.value) })
+    const button = (text, onclick) => make('button', { onclick, type: 'button' }, text)
+    this.recording = button('record', () => this.record())
+    this.mic = button('live', () => this.open())
+    const size = make('input', { type: 'number', value: 512, min: 16, max: 4096, step: 2, 'aria-label': 'pixels' })
+    const out = what => { this.say('drawing ...'); this.send({ do: 'export', what, size: +size.value }) }
+    this.root = make('div', { class: 'sgsvg-studio', tabindex: 0, 'aria-label': 'studio', onkeydown: e => this.key(e) },
+      make('div', { class: 'row' }, file('sound', 'sound'), file('beside', 'beside'), this.recording, this.mic,
+        button('explain', () => this.send({ do: 'explain', t: this.t })), labelled('compare', this.compare)),
+      this.status, make('div', { class: 'row' }, this.audio), this.scrub,
+      make('div', { class: 'stage' }, ...this.sides.map(s => s.box),
+        make('div', { class: 'charts' }, this.charts.mel, this.charts.lines, this.charts.legend, this.charts.loud)),
+      make('div', { class: 'forms' }, ...this.sides.map((s, i) => make('details', { open: i === 0 }, make('summary', {}, `controls ${'AB'[i]}`), s.form))),
+      make('div', { class: 'row' }, labelled('pixels', size), button('mp4', () => out('mp4')), button('PNGs', () => out('png')),
+        button('log', () => out('log')), button('save preset', () => this.save()), labelled('open preset',
+          make('input', { type: 'file', accept: '.json', onchange: e => this.preset(e.target.files[0]) }))))
+    this.root.addEventListener('dragover', e => e.preventDefault())
+    this.root.addEventListener('drop', e => { e.preventDefault(); this.give(e.dataTransfer.files[0], e.shiftKey ? 'beside' : 'sound') })
+    this.el.replaceChildren(this.root)
+    this.tick()
+  }
+  key(e) {
+    if (e.target !== this.root) return
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key]
+    if (e.key === ' ') this.audio.paused ? this.audio.play() : this.audio.pause()
+    else if (step) this.seek(this.t + step)
+    else return
+    e.preventDefault()
+  }
+
+  // -- sounds
+  async give(file, how) {
+    if (!file) return
+    if (how === 'sound') this.audio.src = URL.createObjectURL(file)
+    this.send({ do: how, name: file.name }, [await file.arrayBuffer()])
+    this.say(`${file.name} is read`)
+  }
+  loaded(about) {
+    this.moments = new Moments()
+    this.why = null
+    this.frames = about.frames
+    this.scrub.max = about.frames - 1
+    this.say(`${about.name}, ${about.seconds.toFixed(1)} s`)
+    this.t = -1
+    this.seek(0)
+  }
+  seek(t) {
+    t = Math.max(0, Math.min(t, (this.frames ?? 1) - 1))
+    if (this.audio.src) this.audio.currentTime = (t + .5) / this.fps
+    this.ask(t)
+  }
+  async microphone() {
+    try { return await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } }) }
+    catch (e) { this.say(`no microphone (${e.name ?? 'not allowed here'}): allow it in the browser, or drop a file`) }
+  }
+  async record() {
+    if (this.recorder) return this.recorder.stop()
+    const stream = await this.microphone()
+    if (!stream) return
+    const parts = []
+    this.recorder = new MediaRecorder(stream)
+    this.recorder.ondataavailable = e => parts.push(e.data)
+    this.recorder.onstop = () => {
+      stream.getTracks().forEach(o => o.stop())
+      this.recorder = null
+      this.recording.textContent = 'record'
+      this.give(new File(parts, 'recording.webm', { type: 'audio/webm' }), 'sound')
+    }
+    this.recorder.start()
+    this.recording.textContent = 'stop'
+  }
+  async open() {
+    if (this.context) return this.close()
+    const stream = await this.microphone()
+    if (!stream) return
+    this.context = new AudioContext()
+    const code = 'registerProcessor("blocks", class extends AudioWorkletProcessor { process([[x]]) { if (x) this.port.postMessage(x.slice()); return true } })'
+    await this.context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })))
+    this.node = new AudioWorkletNode(this.context, 'blocks', { numberOfOutputs: 0, channelCount: 1, channelCountMode: 'explicit' })
+    let held = []
+    this.node.port.onmessage = e => {
+      held.push(...e.data)
+      if (held.length < 1024) return
+      this.send({ do: 'mic', sr: this.context.sampleRate }, [new Float32Array(held).buffer])
+      held = []
+    }
+    this.stream = stream
+    this.moments = new Moments()
+    this.send({ do: 'live', on: true })
+    this.context.createMediaStreamSource(stream).connect(this.node)
+    this.mic.textContent = 'end'
+    this.say('live: what the microphone hears is played')
+  }
+  close() {
+    this.stream.getTracks().forEach(o => o.stop())
+    this.context.close()
+    this.context = null
+    this.mic.textContent = 'live'
+    this.send({ do: 'live', on: false })
+  }
+
+  // -- pictures
+  ask(t) {
+    this.t = t
+    this.scrub.value = t
+    if (this.asked || this.context) return   // one at a time: what comes too late is not asked for
+    this.asked = performance.now()
+    this.last = t
+    this.send({ do: 'frame', t, sides: this.compare.checked ? [0, 1] : [0], asked: this.asked })
+    setTimeout(() => { if (performance.now() - this.asked > 9000) this.asked = 0 }, 10000)
+  }
+  again() { this.last = null }
+
+  frame(message, view) {
+    this.sides[message.side].show(message, view)
+    if (message.live) this.t = message.t
+    if (message.asked !== this.asked || message.side !== (this.compare.checked ? 1 : 0)) return
+    this.lead = .8 * this.lead + .2 * Math.min(.5, (performance.now() - this.asked) / 1000)
+    this.asked = 0
+  }
+  tick() {
+    if (!this.el.isConnected && this.seen) return
+    this.seen = this.el.isConnected
+    if (this.frames && !this.context) {
+      const now = this.audio.paused ? this.t : Math.floor((this.audio.currentTime + this.lead) * this.fps)
+      const t = Math.max(0, Math.min(now, this.frames - 1))
+      if (t !== this.last) this.ask(t)
+    }
+    if (this.moments.rows.length) this.charts.draw(this.moments, this.fps, this.t, this.why)
+    requestAnimationFrame(() => this.tick())
+  }
+
+  // -- presets
+  save() {
+    const a = make('a', { download: 'preset.json', href: URL.createObjectURL(new Blob([JSON.stringify(this.sides[0].controls, null, 1)])) })
+    a.click()
+  }
+  async preset(file) {
+    if (!file) return
+    try { this.sides[0].controls = JSON.parse(await file.text()) } catch { return this.say(`${file.name} is no preset`) }
+    this.sides[0].changed()
+    this.sides[0].build(this.sides[0].controls, 'default')
+  }
+}
+
+export default {
+  render({ model, el }) {
+    const page = el.studio = new Page(model, el)
+    const take = (message, buffers) => page.take(message, buffers)
+    model.on('msg:custom', take)
+    return () => { model.off('msg:custom', take); page.audio?.pause(); if (page.context) page.close() }
+  }
+}

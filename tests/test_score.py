@@ -1,0 +1,66 @@
+"`sgsvg score` on what people have: films without sound, too short, broken, and cards of another kind."
+import json
+
+import pytest
+import test_bad_input
+
+from media import tone, write_sound, write_video
+from test_bad_input import files, refused
+
+sgsvg = test_bad_input.sgsvg   # the fixture
+
+@pytest.fixture
+def films(tmp_path):
+    "Two good films, and three that cannot be measured."
+    folder = tmp_path/'films'
+    folder.mkdir()
+    for name in ('raining 1', 'thunder_2'): write_video(folder/f'{name}.mp4', 2)
+    write_video(folder/'mute.mp4', 2, sound=False)
+    write_video(folder/'short.mp4', .5)
+    (folder/'broken.mp4').write_bytes(b'no film')
+    return folder
+
+def test_what_cannot_be_measured_costs_a_line(films, tmp_path, sgsvg):
+    out = tmp_path/'card.json'
+    status, told, err = sgsvg('score', films, '--seconds', 1.5, '-o', out)
+    lines = err.splitlines()
+    assert (status, told.splitlines()[-1], len(lines)) == (0, str(out), 3), err
+    assert all(l.startswith('sgsvg: left out: ') for l in lines)
+    assert [sum(n in l for l in lines) for n in ('mute.mp4', 'short.mp4', 'broken.mp4')] == [1, 1, 1]
+    card = json.loads(out.read_text())
+    assert [f['name'] for f in card['films']] == ['raining 1.mp4', 'thunder_2.mp4']
+    assert (card['protocol']['clips'], card['results']['class_known']) == (2, 2)
+    assert files(tmp_path) == ['card.json', 'films']
+
+def test_a_stopped_call_goes_on(films, tmp_path, sgsvg, monkeypatch):
+    "What was read is kept until the card is written, and counted once."
+    import sgsvg.score as room
+    read, done = room.read_film, []
+    def once(film, *rest):
+        if done: raise KeyboardInterrupt
+        done.append(film)
+        return read(film, *rest)
+    monkeypatch.setattr(room, 'read_film', once)
+    for bad in ('mute', 'short', 'broken'): (films/f'{bad}.mp4').unlink()
+    assert sgsvg('score', films, '--seconds', 1.5, '-o', tmp_path/'card.json')[0] == 130
+    assert files(tmp_path) == ['card.json.part', 'films']
+    done.clear()
+    status, _, err = sgsvg('score', films, '--seconds', 1.5, '-o', tmp_path/'card.json')
+    assert (status, [p.name for p in done]) == (0, ['thunder_2.mp4']), err
+
+def test_sounds_by_name(films, tmp_path, sgsvg):
+    sounds = tmp_path/'sounds'
+    sounds.mkdir()
+    write_sound(sounds/'raining 1.wav', tone(2.), 22050)
+    status, _, err = sgsvg('score', films, '--sounds', sounds, '--seconds', 1.5)
+    assert (status, err.count('no sound named')) == (0, 4), err
+
+def test_cards_of_two_kinds_share_no_table(films, tmp_path, sgsvg):
+    for name, seconds in (('a', 1.5), ('b', 1.2)):
+        sgsvg('score', films, '--seconds', seconds, '-o', tmp_path/f'{name}.json')
+    refused(sgsvg('score', tmp_path/'a.json', tmp_path/'b.json'), 'one table', 'seconds 1.5 against 1.2')
+    (tmp_path/'c.json').write_text('[]')
+    refused(sgsvg('score', tmp_path/'a.json', tmp_path/'c.json'), 'c.json is not a card')
+    refused(sgsvg('score', tmp_path/'nothing'), 'no such folder')
+    refused(sgsvg('score', films, '-o', tmp_path/'card.txt'), 'a card is a .json')
+    refused(sgsvg('score', films, films), 'give one folder')
