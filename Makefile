@@ -8,7 +8,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lab export readme clean distclean
+.PHONY: help setup demo test lab export readme site clean distclean
 
 help:
 	@echo 'make demo [SOUND=any.mp3]  a sound to a video: out/demo.mp4, out/demo.png, out/demo.ipynb'
@@ -16,6 +16,7 @@ help:
 	@echo 'make lab [FRESH=1]         JupyterLab on copies of the notebooks in lab/; FRESH sets changed ones anew and keeps them beside'
 	@echo 'make export                notebooks to modules, notebooks cleaned'
 	@echo 'make readme                README.md and its pictures, from nbs/index.ipynb and the imports'
+	@echo 'make site                  the notebooks as web pages, in _docs/'
 	@echo 'make clean, distclean      remove what was made; distclean also removes $(VENV)'
 	@echo 'All set up $(VENV) by themselves. PYTHON=python3.12 names the Python to take.'
 
@@ -40,6 +41,9 @@ readme: setup
 	@$(PY) tools/draw.py
 	@$(PY) tools/used.py
 	@$(PY) tools/make_readme.py
+
+site: setup
+	@$(PY) tools/site.py
 
 clean:
 	@rm -rf out build dist *.egg-info _docs _proc .pytest_cache .hypothesis .ruff_cache .benchmarks

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GRID_KEYS', 'OWN', 'WAYS', 'WHERE', 'expand', 'read_grid', 'experiments', 'find_notebook', 'parameters', 'resolve',
            'run_id', 'Plan', 'plan', 'status', 'run_one', 'slurm', 'last_metrics', 'table', 'write_table', 'missing',
-           'estimate', 'sweep', 'student', 'interval', 'read_results', 'by_setting', 'paired', 'as_markdown',
+           'estimate', 'sweep', 'student', 'interval', 'read_results', 'by_setting', 'by_seed', 'as_markdown',
            'Comparison', 'compare', 'summarise']
 
 # %% ../nbs/90_sweep.ipynb #5e44343f
@@ -486,7 +486,7 @@ def by_setting(
     return {k: seeds for k,seeds in found.items() if seeds}
 
 # %% ../nbs/90_sweep.ipynb #faabd94b
-def paired(
+def by_seed(
     numbers:dict[str, dict],    # from `by_setting`
     against:str|None=None,      # the setting to compare with; None: the first
 )->dict[str, list]:             # setting -> differences at the same seed
