@@ -74,7 +74,8 @@ def main(folder, out=None, clips=6):
     for ahead, patience in itertools.product(AHEAD, PATIENCE):
         each = [row(*heard(model, w, ahead, patience), p, w, model.fps, o) for p, w, o in zip(chosen, waves, offline)]
         noticed = sum(o['late'] is not None for o in each)
-        rows.append(dict(ahead=ahead, patience=patience, noticed=noticed) | {k: mean([o[k] for o in each]) for k in each[0]})
+        means = {k: mean([o[k] for o in each]) for k in each[0]}
+        rows.append(dict(ahead=ahead, patience=patience, noticed=noticed) | means)
         print(rows[-1], flush=True)
     said = dict(clips=[[f.name for _, f in p] for p in chosen], half=HALF, fps=model.fps, rows=rows)
     if out: Path(out).write_text(json.dumps(said, indent=1) + '\n')

@@ -175,13 +175,13 @@ def tell(self:LiveEar, t:int)->Tensor:   # `(10,)`
         return torch.eye(len(HEARD))[-1]
     return self.who.tell(t+1).probs[0]
 
-# %% ../nbs/73_live.ipynb #d2cf445a
+# %% ../nbs/73_live.ipynb #922ff30c
 class Hearing:
     "A sound that arrives; a `Moment` for each frame out, in constant memory."
     def __init__(self,
         model:SoundVideo,           # whose ears are used
         fps:float|None=None,        # frames a second; None: the model's
-        ahead:float=.05,            # seconds that are waited for what comes
+        ahead:float=0.,             # seconds that are waited for what comes
         reference:Reference|None=None,  # of the loudness; None: one that follows
         patience:float|None=None,   # seconds whose readings of the class are averaged; None: as the ear was trained
     ):
@@ -592,15 +592,15 @@ class Step(NamedTuple):
     moment: Moment  # what is heard
     ws: Tensor      # its code, `(num_ws,w_dim)`
 
-# %% ../nbs/73_live.ipynb #1ad47e9f
+# %% ../nbs/73_live.ipynb #0753e144
 class Live:
     "Blocks of sound in, a code for each frame out, for as long as the sound lasts."
     def __init__(self,
         model:SoundVideo,                   # that is played
         fps:float|None=None,                # frames a second; None: the model's
-        ahead:float=.05,                    # seconds that are waited for what comes
+        ahead:float=0.,                     # seconds that are waited for what comes
         reference:Reference|None=None,      # of the loudness; None: one that follows
-        patience:float|None=6.,             # seconds whose readings of the class are averaged; None: as trained
+        patience:float|None=3.,             # seconds whose readings of the class are averaged; None: as trained
         beside:tuple=(),                    # files with the sounds 1, 2, ... that may decide bands
         controls:Controls=Controls(),       # how it begins
         log=None,                           # a `Log` that keeps the performance

@@ -202,7 +202,7 @@ def test_a_microphone_and_how_late_it_is(lab, place, start):
     length = np.median(np.diff(blocks))/1000
     late = []
     for at, t, _ in seen[5:]:
-        due = ((t+.5)/15 + .05)/length      # the block that made the frame due
+        due = (t+.5)/15/length      # the block that made the frame due
         if due < len(blocks): late.append(at-blocks[int(due)])
     told = f'median {np.median(late):.0f} ms, 95 % {np.percentile(late, 95):.0f} ms'
     print(f'from a block of sound to pixels: {told}, {len(seen)} frames')
