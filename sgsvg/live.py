@@ -717,7 +717,7 @@ def fed(
     threading.Thread(target=run, daemon=True).start()
     return inbox
 
-# %% ../nbs/73_live.ipynb #9876f431
+# %% ../nbs/73_live.ipynb #20faf2b6
 class Pace:
     "The rate that can be held: `every` says which frames are drawn."
     def __init__(self,
@@ -739,7 +739,7 @@ class Pace:
     def _fall(self, every):
         self.every, self.rounds = every, 0
         if self.say: self.say(f'{1/self.cost:.1f} frames a second can be held here: '
-                              f'{self.fps/every:g} of {self.fps:g} are shown')
+                              f'{self.fps/every:.3g} of {self.fps:g} are shown')
 
 # %% ../nbs/73_live.ipynb #9314d4c1
 class Shown(NamedTuple):
