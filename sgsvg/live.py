@@ -741,15 +741,16 @@ class Pace:
         if self.say: self.say(f'{1/self.cost:.1f} frames a second can be held here: '
                               f'{self.fps/every:.3g} of {self.fps:g} are shown')
 
-# %% ../nbs/73_live.ipynb #9314d4c1
+# %% ../nbs/73_live.ipynb #03488f71
 class Shown(NamedTuple):
     "A frame that was drawn."
     step: Step          # what it shows
     picture: Tensor     # `(3,H,W)` in [-1,1]
     left_out: int       # frames since the last one that were not drawn
+    heard: list         # the `Moment` of each of them, and its own
     seconds: float      # from the arrival of its last sound to the picture
 
-# %% ../nbs/73_live.ipynb #aeb8509b
+# %% ../nbs/73_live.ipynb #850c0c06
 def perform(
     live:Live,              # the engine
     inbox:Inbox,            # its sound
@@ -759,16 +760,17 @@ def perform(
     One thread does it: two that wait for each other are late where a browser wants the other core."""
     pace = pace or Pace(live.fps)
     torch.set_num_threads(1)
-    last = -1
+    last, heard = -1, []
     while (blocks := inbox.take()) is not None:
         began = time.monotonic()
         steps = [(s, came) for block, sr, came in blocks for s in live.push(block, sr)]
+        heard += [s.moment for s,_ in steps]
         wanted = [o for o in steps if o[0].moment.t % pace.every == 0]
         if not wanted: continue
         step, came = wanted[-1]
         picture = live.draw(step)
-        yield Shown(step, picture, step.moment.t-last-1, time.monotonic()-came)
-        last = step.moment.t
+        yield Shown(step, picture, step.moment.t-last-1, heard, time.monotonic()-came)
+        last, heard = step.moment.t, []
         pace.took(time.monotonic()-began)
     deque(live.end(), 0)    # they are late by now, but the log is whole
 
