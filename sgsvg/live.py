@@ -29,7 +29,7 @@ from .runs import file_hash
 from .trajectory import scene_noise, step_noise
 from .world import FAST, SLOW, condition, phases
 
-# %% ../nbs/73_live.ipynb #621de50d
+# %% ../nbs/73_live.ipynb #ec620837
 @dataclass
 class Reference:
     "The level, in decibels, that loudness 1 stands for: it follows what is loud, and forgets it."
@@ -37,16 +37,20 @@ class Reference:
     attack: float = .5      # seconds in which it comes to 1/e of what is louder
     release: float = 1.     # decibels that it falls in a second
     floor: float = -50.     # that it does not fall below
+    heard: int = 0          # calls that were louder than the floor; the first few count more
 
     def follow(self,
         dB:float,       # what is heard
         seconds:float,  # since the last call
     )->float:           # the level now
         "The level after some seconds of a sound."
-        if dB > self.level: self.level += (dB-self.level)*(1 - math.exp(-seconds/self.attack))
+        self.heard += dB > self.floor
+        quick = 1/(self.heard+1) if self.attack < math.inf else 0.
+        if dB > self.level: self.level += (dB-self.level)*max(quick, 1 - math.exp(-seconds/self.attack))
         else: self.level = max(dB, self.level - self.release*seconds, self.floor)
         return self.level
 
+# %% ../nbs/73_live.ipynb #987e09fc
 def fixed(dB:float)->Reference:
     "A level that is known, as of a whole sound: nothing moves it."
     return Reference(dB, math.inf, 0., -math.inf)
