@@ -8,11 +8,12 @@ export JUPYTER_PREFER_ENV_PATH = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lab export readme site clean distclean
+.PHONY: help setup demo test test-studio lab export readme site clean distclean
 
 help:
 	@echo 'make demo [SOUND=any.mp3]  a sound to a video: out/demo.mp4, out/demo.png, out/demo.ipynb'
 	@echo 'make test                  every test'
+	@echo 'make test-studio           the studio in a browser; screenshots in out/studio'
 	@echo 'make lab [FRESH=1]         JupyterLab on copies of the notebooks in lab/; FRESH sets changed ones anew and keeps them beside'
 	@echo 'make export                notebooks to modules, notebooks cleaned'
 	@echo 'make readme                README.md and its pictures, from nbs/index.ipynb and the imports'
@@ -29,6 +30,9 @@ demo:
 test:
 	@sh .ci/setup test
 	@$(PY) -m pytest -q
+
+test-studio:
+	@sh .ci/studio
 
 lab: setup
 	@$(PY) tools/lab.py $(if $(FRESH),--fresh)

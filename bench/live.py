@@ -4,13 +4,13 @@ from a moment in the sound to the picture that shows it (`sound_to_picture`: wit
 
     python bench/live.py [results/live.json] [seconds]
 
-`others` is how many cores other processes took meanwhile: run it on a machine that does nothing else."""
+`load` is the machine's load average at the end, this program in it: run it on a machine that does nothing else."""
 import json, os, resource, statistics, sys, time
 from pathlib import Path
 
 import torch
 
-from sgsvg.core import keep_memory, watch
+from sgsvg.core import keep_memory
 from sgsvg.live import Hearing, Live, Pace, fed, paced, perform
 from sgsvg.model import SoundVideo
 
@@ -38,18 +38,17 @@ def looped(seconds):
 
 def played(model, seconds, ahead):
     "A performance in real time."
-    live, said, others = Live(model, ahead=ahead), [], []
+    live, said = Live(model, ahead=ahead), []
     late, moments = [], []
     start = time.monotonic()
     for s in perform(live, fed(looped(seconds)), Pace(live.fps, said.append)):
-        others.append(watch.taken)
         if s.step.moment.t < 2*live.fps: continue   # it warms up
         late.append(s.seconds)
         moments.append(s.seconds + ahead + .5/live.fps)
     whole = live.hearing.t-2*live.fps
     return dict(fps=live.fps, ahead=ahead, seconds=round(time.monotonic()-start, 1), block_to_picture=spread(late),
                 sound_to_picture=spread(moments), shown=round(len(late)/max(1, whole), 3), said=said,
-                others=round(statistics.mean(others), 2))
+                load=round(os.getloadavg()[0], 1))
 
 def throughput(model, seconds=20.):
     "How much faster than real time sound is heard, and a picture's cost."
@@ -62,6 +61,7 @@ def throughput(model, seconds=20.):
 
 def main(out=None, seconds=60):
     keep_memory()
+    torch.set_num_threads(1)    # as `perform` does
     model = SoundVideo.load(device='cpu')
     found = dict(cores=os.cpu_count(), threads=torch.get_num_threads(), torch=torch.__version__,
                  **throughput(model), played=[played(model, float(seconds), a) for a in (0., .05)],

@@ -29,7 +29,7 @@ from .runs import file_hash
 from .trajectory import scene_noise, step_noise
 from .world import FAST, SLOW, condition, phases
 
-# %% ../nbs/73_live.ipynb #621de50d
+# %% ../nbs/73_live.ipynb #ec620837
 @dataclass
 class Reference:
     "The level, in decibels, that loudness 1 stands for: it follows what is loud, and forgets it."
@@ -37,16 +37,20 @@ class Reference:
     attack: float = .5      # seconds in which it comes to 1/e of what is louder
     release: float = 1.     # decibels that it falls in a second
     floor: float = -50.     # that it does not fall below
+    heard: int = 0          # calls that were louder than the floor; the first few count more
 
     def follow(self,
         dB:float,       # what is heard
         seconds:float,  # since the last call
     )->float:           # the level now
         "The level after some seconds of a sound."
-        if dB > self.level: self.level += (dB-self.level)*(1 - math.exp(-seconds/self.attack))
+        self.heard += dB > self.floor
+        quick = 1/(self.heard+1) if self.attack < math.inf else 0.
+        if dB > self.level: self.level += (dB-self.level)*max(quick, 1 - math.exp(-seconds/self.attack))
         else: self.level = max(dB, self.level - self.release*seconds, self.floor)
         return self.level
 
+# %% ../nbs/73_live.ipynb #987e09fc
 def fixed(dB:float)->Reference:
     "A level that is known, as of a whole sound: nothing moves it."
     return Reference(dB, math.inf, 0., -math.inf)
@@ -175,13 +179,13 @@ def tell(self:LiveEar, t:int)->Tensor:   # `(10,)`
         return torch.eye(len(HEARD))[-1]
     return self.who.tell(t+1).probs[0]
 
-# %% ../nbs/73_live.ipynb #d2cf445a
+# %% ../nbs/73_live.ipynb #922ff30c
 class Hearing:
     "A sound that arrives; a `Moment` for each frame out, in constant memory."
     def __init__(self,
         model:SoundVideo,           # whose ears are used
         fps:float|None=None,        # frames a second; None: the model's
-        ahead:float=.05,            # seconds that are waited for what comes
+        ahead:float=0.,             # seconds that are waited for what comes
         reference:Reference|None=None,  # of the loudness; None: one that follows
         patience:float|None=None,   # seconds whose readings of the class are averaged; None: as the ear was trained
     ):
@@ -592,15 +596,15 @@ class Step(NamedTuple):
     moment: Moment  # what is heard
     ws: Tensor      # its code, `(num_ws,w_dim)`
 
-# %% ../nbs/73_live.ipynb #1ad47e9f
+# %% ../nbs/73_live.ipynb #0753e144
 class Live:
     "Blocks of sound in, a code for each frame out, for as long as the sound lasts."
     def __init__(self,
         model:SoundVideo,                   # that is played
         fps:float|None=None,                # frames a second; None: the model's
-        ahead:float=.05,                    # seconds that are waited for what comes
+        ahead:float=0.,                     # seconds that are waited for what comes
         reference:Reference|None=None,      # of the loudness; None: one that follows
-        patience:float|None=6.,             # seconds whose readings of the class are averaged; None: as trained
+        patience:float|None=3.,             # seconds whose readings of the class are averaged; None: as trained
         beside:tuple=(),                    # files with the sounds 1, 2, ... that may decide bands
         controls:Controls=Controls(),       # how it begins
         log=None,                           # a `Log` that keeps the performance
@@ -717,7 +721,7 @@ def fed(
     threading.Thread(target=run, daemon=True).start()
     return inbox
 
-# %% ../nbs/73_live.ipynb #9876f431
+# %% ../nbs/73_live.ipynb #20faf2b6
 class Pace:
     "The rate that can be held: `every` says which frames are drawn."
     def __init__(self,
@@ -739,17 +743,18 @@ class Pace:
     def _fall(self, every):
         self.every, self.rounds = every, 0
         if self.say: self.say(f'{1/self.cost:.1f} frames a second can be held here: '
-                              f'{self.fps/every:g} of {self.fps:g} are shown')
+                              f'{self.fps/every:.3g} of {self.fps:g} are shown')
 
-# %% ../nbs/73_live.ipynb #9314d4c1
+# %% ../nbs/73_live.ipynb #03488f71
 class Shown(NamedTuple):
     "A frame that was drawn."
     step: Step          # what it shows
     picture: Tensor     # `(3,H,W)` in [-1,1]
     left_out: int       # frames since the last one that were not drawn
+    heard: list         # the `Moment` of each of them, and its own
     seconds: float      # from the arrival of its last sound to the picture
 
-# %% ../nbs/73_live.ipynb #aeb8509b
+# %% ../nbs/73_live.ipynb #850c0c06
 def perform(
     live:Live,              # the engine
     inbox:Inbox,            # its sound
@@ -759,16 +764,17 @@ def perform(
     One thread does it: two that wait for each other are late where a browser wants the other core."""
     pace = pace or Pace(live.fps)
     torch.set_num_threads(1)
-    last = -1
+    last, heard = -1, []
     while (blocks := inbox.take()) is not None:
         began = time.monotonic()
         steps = [(s, came) for block, sr, came in blocks for s in live.push(block, sr)]
+        heard += [s.moment for s,_ in steps]
         wanted = [o for o in steps if o[0].moment.t % pace.every == 0]
         if not wanted: continue
         step, came = wanted[-1]
         picture = live.draw(step)
-        yield Shown(step, picture, step.moment.t-last-1, time.monotonic()-came)
-        last = step.moment.t
+        yield Shown(step, picture, step.moment.t-last-1, heard, time.monotonic()-came)
+        last, heard = step.moment.t, []
         pace.took(time.monotonic()-began)
     deque(live.end(), 0)    # they are late by now, but the log is whole
 

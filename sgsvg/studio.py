@@ -420,10 +420,10 @@ def _perform(self:Desk, live:Live, inbox:Inbox, folder:Path):
         self.say(f'{folder} holds what was played; sgsvg replay {folder} -o out.mp4 draws it again')
     except SgsvgError as e: self.say(str(e))
 
-# %% ../nbs/91_studio.ipynb #1fa3aecb
+# %% ../nbs/91_studio.ipynb #be1badae
 @patch
 def _shown(self:Desk, s:Shown):
-    head, numbers = packed([s.step.moment])
+    head, numbers = packed(s.heard)
     self.send(dict(kind='heard', live=True, **head), [numbers])
     where = self.sides[0].place(s.step.ws)
     about = dict(kind='frame', side=0, live=True, t=s.step.moment.t, places=where, late=s.seconds)

@@ -194,6 +194,7 @@ class Page {
     this.model = model
     this.el = el
     this.t = 0
+    this.drawnAt = 0
     this.lead = 0       // seconds from asking for a picture to having it
     this.moments = new Moments()
     this.send({ do: 'hello' })
@@ -302,7 +303,7 @@ class Page {
     let held = []
     this.node.port.onmessage = e => {
       held.push(...e.data)
-      if (held.length < 1024) return
+      if (held.length < 2048 || !this.context) return
       this.send({ do: 'mic', sr: this.context.sampleRate }, [new Float32Array(held).buffer])
       held = []
     }
@@ -348,7 +349,12 @@ class Page {
       const t = Math.max(0, Math.min(now, this.frames - 1))
       if (t !== this.last) this.ask(t)
     }
-    if (this.moments.rows.length) this.charts.draw(this.moments, this.fps, this.t, this.why)
+    const now = performance.now(), drawn = [this.t, this.moments.rows.length, this.why?.t].join()
+    if (this.moments.rows.length && drawn !== this.drawn && now - this.drawnAt > 90) {   // charts leave the machine to the picture
+      this.charts.draw(this.moments, this.fps, this.t, this.why)
+      this.drawn = drawn
+      this.drawnAt = now
+    }
     requestAnimationFrame(() => this.tick())
   }
 
