@@ -96,14 +96,25 @@ class GeneratorStage(Stage):
         self.opts = dict(generator=opt, critic=critic_opt)
         self.scheds = dict(generator=_generator_schedule(opt, p))
 
-    def batch(self, step, generator):
-        n = self.p.batch_size
-        return self.drawn(n, generator, share(n))
+# %% ../nbs/62_stages_generator.ipynb #db0253ab
+@patch
+def drawn(self:GeneratorStage,
+    n:int,                      # rows
+    generator:torch.Generator,  # of all that is drawn
+    only=slice(None),           # rows that are wanted
+)->dict:
+    "`frames` (n,3,H,W), the scene `z` of each, its label `c`."
+    b = self.source.batch(n, 1, generator, self.needs, only)
+    return dict(frames=b['frames'][:,0], z=b['truth']['z'], c=self.label(b))
 
-    def drawn(self, n:int, generator:torch.Generator, only=slice(None))->dict:
-        "Of `n` rows those that are wanted: `frames` (n,3,H,W), the scene `z` of each, its label `c`."
-        b = self.source.batch(n, 1, generator, self.needs, only)
-        return dict(frames=b['frames'][:,0], z=b['truth']['z'], c=self.label(b))
+@patch
+def batch(self:GeneratorStage,
+    step:int,                   # not asked for
+    generator:torch.Generator,  # of all that is drawn
+)->dict:
+    "This process's rows of what is drawn."
+    n = self.p.batch_size
+    return self.drawn(n, generator, share(n))
 
 # %% ../nbs/62_stages_generator.ipynb #d84fd705
 def draw(
