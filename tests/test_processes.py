@@ -73,7 +73,7 @@ def together(n, *words, cwd=None):
 
 def ended(processes, status=0):
     "What each has said, on stdout and stderr."
-    out = [p.communicate(timeout=120) for p in processes]
+    out = [p.communicate(timeout=400) for p in processes]
     assert [p.returncode for p in processes] == [status]*len(processes), out
     return out
 
