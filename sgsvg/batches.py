@@ -282,6 +282,12 @@ def _painted(kind, folder, file, size, fps, seconds, spec, how):
     return WorldSource(sounds, size, name='the world' if kind == 'world' else f'{kind} in {Path(folder).name}')
 
 # %% ../nbs/66_batches.ipynb #701d0a28
+def _check_nine(source):
+    "`SgsvgError` where the world cannot paint what the source has; said before it paints anything."
+    if source.classes == CLASSES: return
+    raise SgsvgError(f"{source.name} has the classes {', '.join(source.classes)}, and the world paints its nine alone: "
+                     'train on the footage alone, or sort it into those')
+
 def open_source(
     text:str,               # see above
     root,                   # folder where pools are kept
@@ -298,7 +304,9 @@ def open_source(
     how = dict(world=3600, recorded=0, progress=progress) | how
     file = lambda kind, folder: Path(root)/_pool_name(kind, folder)
     films = {f: ShardSource(f, file(k, f), seconds, spec, progress=progress) for k, f, _ in asked if k == 'footage'}
-    for s in films.values(): size, fps = s.size, s.fps
+    for s in films.values():
+        size, fps = s.size, s.fps
+        if len(asked) > len(films): _check_nine(s)
     found = [films[f] if k == 'footage' else _painted(k, f, file(k, f), size, fps, seconds, spec, how)
              for k, f, _ in asked]
     return found[0] if len(found) == 1 else Mix(found, [w for *_, w in asked])

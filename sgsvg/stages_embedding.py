@@ -200,17 +200,19 @@ class SoundStage(Stage):
         n = self.p.batch_size
         return rows(self.source.batch(n, generator), share(n))
 
-    def step(self, batch):
-        b, encoder = self.to_device(batch), self.nets['sound']
-        both = torch.cat([b['windows'], b['masked']])[:,0]
-        with self.autocast(): found = encoder(both).chunk(2)
-        a, masked = (all_rows(normalize(o.float(), dim=-1)) for o in found)
-        image, text = all_rows(b['image']), all_rows(b['text'])
-        same = same_event(all_rows(b['cls']), all_rows(b['e'])[:,0])
-        loss = sound_loss(a, masked, image, text, encoder.logit_scale.exp().clamp(max=100), same)
-        self.update('sound', loss)
-        self.update_ema()
-        return dict(loss=loss, cos_image=(a*image).sum(1).mean(), cos_text=(a*text).sum(1).mean())
+# %% ../nbs/63_stages_embedding.ipynb #773aa2ac
+@patch
+def step(self:SoundStage, batch):
+    b, encoder = self.to_device(batch), self.nets['sound']
+    both = torch.cat([b['windows'], b['masked']])[:,0]
+    with self.autocast(): found = encoder(both).chunk(2)
+    a, masked = (all_rows(normalize(o.float(), dim=-1)) for o in found)
+    image, text = all_rows(b['image']), all_rows(b['text'])
+    same = same_event(all_rows(b['cls']), all_rows(b['e'])[:,0])
+    loss = sound_loss(a, masked, image, text, encoder.logit_scale.exp().clamp(max=100), same)
+    self.update('sound', loss)
+    self.update_ema()
+    return dict(loss=loss, cos_image=(a*image).sum(1).mean(), cos_text=(a*text).sum(1).mean())
 
 # %% ../nbs/63_stages_embedding.ipynb #def90450
 def zero_shot(

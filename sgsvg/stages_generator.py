@@ -30,6 +30,12 @@ def _widened(new:Tensor, old:Tensor)->Tensor:
     wide[tuple(map(slice, old.shape))] = old
     return wide
 
+def _shortened(new:Tensor, grown:Tensor, old:Tensor)->Tensor:
+    "The weights of a label's first numbers, where the new label is shorter; their gain falls with the inputs."
+    n, most = new.shape[1], old.shape[1]
+    if len(new) != len(old) or n >= most: return grown
+    return old[:,:n].to(new)*math.sqrt(n/most)
+
 def warm_start(
     generator:Generator,        # to be trained, not narrower than the one in the file
     tensors:dict[str,Tensor],   # of a model file with a StyleGAN2 named `generator`
@@ -41,6 +47,8 @@ def warm_start(
     for k in (k for k in mine if k.endswith('torgb.weight')):
         if k not in theirs: grown[k] = torch.zeros_like(mine[k])
         else: grown[k] = grown[k]*math.sqrt(mine[k].shape[1]/theirs[k].shape[1])   # its gain falls with the inputs
+    name = 'mapping.embed.weight'
+    if name in theirs: grown[name] = _shortened(mine[name], grown[name], theirs[name])
     generator.load_state_dict(mine | grown)
     return generator
 
@@ -88,14 +96,25 @@ class GeneratorStage(Stage):
         self.opts = dict(generator=opt, critic=critic_opt)
         self.scheds = dict(generator=_generator_schedule(opt, p))
 
-    def batch(self, step, generator):
-        n = self.p.batch_size
-        return self.drawn(n, generator, share(n))
+# %% ../nbs/62_stages_generator.ipynb #db0253ab
+@patch
+def drawn(self:GeneratorStage,
+    n:int,                      # rows
+    generator:torch.Generator,  # of all that is drawn
+    only=slice(None),           # rows that are wanted
+)->dict:
+    "`frames` (n,3,H,W), the scene `z` of each, its label `c`."
+    b = self.source.batch(n, 1, generator, self.needs, only)
+    return dict(frames=b['frames'][:,0], z=b['truth']['z'], c=self.label(b))
 
-    def drawn(self, n:int, generator:torch.Generator, only=slice(None))->dict:
-        "Of `n` rows those that are wanted: `frames` (n,3,H,W), the scene `z` of each, its label `c`."
-        b = self.source.batch(n, 1, generator, self.needs, only)
-        return dict(frames=b['frames'][:,0], z=b['truth']['z'], c=self.label(b))
+@patch
+def batch(self:GeneratorStage,
+    step:int,                   # not asked for
+    generator:torch.Generator,  # of all that is drawn
+)->dict:
+    "This process's rows of what is drawn."
+    n = self.p.batch_size
+    return self.drawn(n, generator, share(n))
 
 # %% ../nbs/62_stages_generator.ipynb #d84fd705
 def draw(

@@ -73,7 +73,7 @@ def together(n, *words, cwd=None):
 
 def ended(processes, status=0):
     "What each has said, on stdout and stderr."
-    out = [p.communicate(timeout=120) for p in processes]
+    out = [p.communicate(timeout=400) for p in processes]
     assert [p.returncode for p in processes] == [status]*len(processes), out
     return out
 
@@ -111,7 +111,7 @@ def state(folder, name): return load_file(folder/name/'state'/f'step-{STEP:09d}.
 def test_the_same_step(how, name, trained):
     "Weights, averages, the optimisers' memory and buffers, to float tolerance."
     a, b = (state(trained[o], name) for o in ('one', how))
-    assert apart(a, b) < 5e-4
+    assert apart(a, b) < 1e-4
 
 def test_the_same_terms(trained):
     for name in STAGES:
@@ -135,7 +135,7 @@ def stopped(tmp_path_factory):
 
 def test_a_process_that_dies_ends_the_others(stopped):
     d, out, seconds, status = stopped
-    assert status == 1 and seconds < 10
+    assert status == 1 and seconds < 30
     line, = said([out])
     assert 'another process of this training has ended; the last good checkpoint is' in line, out
     assert train.load_state(Line(), Run(d, 'run', {}))['processes'] == 2

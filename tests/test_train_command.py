@@ -7,6 +7,10 @@ from safetensors.torch import load_file
 from films import drift, film
 from repo import EXPERIMENTS
 from sgsvg import cli, dataset
+from sgsvg.batches import ShardSource
+from sgsvg.clipspace import SoundEncoder, load_clip
+from sgsvg.core import save_model
+from sgsvg.stylegan2 import Generator
 
 TINY = 'tiny=true', 'device=cpu'
 CODE = 'import sys; from sgsvg.cli import main; sys.exit(main())'
@@ -106,3 +110,50 @@ def test_every_stage_on_footage(footage, sgsvg, tmp_path):
     terms = json.loads((tmp_path/'runs'/'trajectory'/'metrics.jsonl').read_text().split('\n')[0]).keys()
     assert {'clip', 'g', 'd', 'reg'} <= terms and terms.isdisjoint({'latent', 'motion'})
     assert len(list((tmp_path/'runs').glob('moments-*'))) == 1
+
+@pytest.fixture(scope='module')
+def nets(tmp_path_factory):
+    "A small StyleGAN of somebody else's, without labels; a CLIP, a sound encoder for it, and one for another."
+    d = tmp_path_factory.mktemp('nets')
+    def keep(name, file, net):
+        tensors = {f'{name}.{k}': v for k,v in net.state_dict().items()}
+        of = {name: {'class': type(net).__name__, 'kwargs': net.kwargs}}
+        save_model(d/f'{file}.safetensors', tensors, dict(nets=of, config=dict(params=dict(holdout=''))))
+    small = dict(z_dim=16, w_dim=16, img_resolution=32, channel_base=256, channel_max=16, num_layers=2)
+    keep('generator', 'gan', Generator(**small))
+    keep('clip', 'clip', load_clip('world'))
+    for width in (128, 64): keep('sound', f'sound{width}', SoundEncoder(embed_dim=width, channels=(8, 8, 16, 16)))
+    return d
+
+def chain(nets, sound='sound128'):
+    return [f'{k}={nets/f}.safetensors' for k,f in dict(generator='gan', clip='clip', sound=sound).items()]
+
+def test_the_papers_variant_on_somebodys_stylegan(footage, nets, sgsvg):
+    how = *TINY, 'variant=paper', '--source', footage, *chain(nets)
+    for stage, words in dict(inversion=['clip_weight=1'], trajectory=['draw_from=0']).items():
+        status, out, err = sgsvg('train', stage, *how, *words)
+        assert (status, out.splitlines()[-1]) == (0, f'runs/{stage}/model.safetensors'), err
+
+def test_a_generator_without_a_fine_band(footage, nets, sgsvg, tmp_path):
+    how = *TINY, 'variant=released', '--source', footage
+    line = 'a generator of 8 style layers has no fine band from 8 on'
+    refused(sgsvg('train', 'inversion', *how, *chain(nets)), line)
+    assert not (tmp_path/'runs'/'inversion').exists()
+
+def test_a_clip_of_another_width(footage, nets, sgsvg):
+    line = 'the sound encoder answers in 64 numbers, and the CLIP in 128'
+    refused(sgsvg('train', 'inversion', *TINY, '--source', footage, *chain(nets, sound='sound64')), line)
+
+def test_more_than_nine_classes_and_no_captions(sgsvg, tmp_path):
+    "Ten kinds of things, none of which has a caption: their names are the words. They do not mix with the world."
+    names = 'bees birds brook crowd frogs rain river surf thunder wind'.split()
+    for k, name in enumerate(2*names):
+        (tmp_path/'own'/name).mkdir(parents=True, exist_ok=True)
+        film(tmp_path/'own'/name/f'{k}.mp4', 4, fps=15, seed=k, size=(48, 32), picture=drift)
+    dataset.build(tmp_path/'own', None, tmp_path/'set', seconds=4, fps=15, size=32, holdout=0, workers=1)
+    source = ShardSource(tmp_path/'set', tmp_path/'pool.safetensors', seconds=2.)
+    assert source.classes == tuple(names)
+    assert set(source.batch(40, 1, torch.Generator().manual_seed(0), ('caption',))['caption']) <= set(names)
+    own = 'train', 'generator', '--source', tmp_path/'set', *TINY
+    assert sgsvg(*own)[0] == 0
+    refused(sgsvg(*own, '--source', 'world', 'id=b'), 'and the world paints its nine alone')
