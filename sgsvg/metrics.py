@@ -77,8 +77,8 @@ def scene_spread(
     features:Tensor,    # (N,d), two or more
     groups:Tensor,      # (N,) class of each
 )->Tensor:              # (groups,) in the order of their numbers; NaN where a group has one picture
-    """Mean distance between two pictures of the same group. The bench: the one to ask where scenes are missing; blur and
-    noise lower it as well, and wrong classes pass for variety."""
+    """Mean distance between two pictures of the same group. The bench: the one to ask where scenes are missing; blur
+    and noise lower it as well, and wrong classes pass for variety."""
     each = [features[groups == k].double() for k in groups.unique()]
     return torch.stack([torch.pdist(f).mean() for f in each])
 
@@ -95,8 +95,8 @@ def class_accuracy(
     probs:list,     # per clip (T,n_classes)
     cls:Tensor,     # (N,) the sound's class
 )->dict:            # 'clip': (N,) 0 or 1; 'frame': (N,) share of the clip's frames in [0,1]
-    """Right or wrong for every clip; take means and intervals with `bootstrap`. The bench: sure of the class, and blind to
-    all else, blur and noise among it."""
+    """Right or wrong for every clip; take means and intervals with `bootstrap`. The bench: sure of the class, and blind
+    to all else, blur and noise among it."""
     if len(probs) != len(cls): raise SgsvgError(f'{len(probs)} clips were judged, {len(cls)} classes given')
     probs = [finite(p, 'class probabilities') for p in probs]
     cls = [int(c) for c in cls]
@@ -111,8 +111,8 @@ def sync(
     min_std:float=.05,  # a flatter loudness is left out
 )->float:               # Pearson's r in [-1,1], larger is better; NaN: left out
     """How far the visible intensity follows the loudness of one clip. A delay lowers it; scale and offset do not. The
-    bench: notices a delay of a frame, holes, a reversed sound; a sound without its swell it leaves out, and the class it
-    does not see."""
+    bench: notices a delay of a frame, holes, a reversed sound; a sound without its swell it leaves out, and the class
+    it does not see."""
     a, b = finite(loudness, 'loudness'), finite(intensity, 'intensity')
     if len(a) != len(b): raise SgsvgError(f'{len(a)} loudness values for {len(b)} frames')
     if len(a) < 2 or a.std(correction=0) < min_std: return math.nan
