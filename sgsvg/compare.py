@@ -193,5 +193,4 @@ def show_makers(
         ax.set(title=title)
     axs[0].set_yticks(range(len(rows)), [r['maker'] for r in rows])
     axs[0].invert_yaxis()
-    axs[-1].set_xscale('log')
     return fig
