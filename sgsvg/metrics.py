@@ -52,7 +52,7 @@ def frechet(
     b:Tensor,   # (M,d) features
 )->float:       # squared units of the features, 0: the same crowd; smaller is nearer
     """Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017). Falls with N: compare equal numbers.
-    The bench: blind to flicker, to the wrong class where all classes are shown, and of frames to a film that stands."""
+    The bench: blind to flicker, to the wrong class where all classes are shown; of frames, to what stands for a second."""
     a, b = finite(a, 'features'), finite(b, 'features')
     if min(len(a), len(b)) < 2: raise SgsvgError('the Fréchet distance needs two frames or more on each side')
     m1, A = _root(a)
@@ -96,7 +96,7 @@ def class_accuracy(
     cls:Tensor,     # (N,) the sound's class
 )->dict:            # 'clip': (N,) 0 or 1; 'frame': (N,) share of the clip's frames in [0,1]
     """Right or wrong for every clip; take means and intervals with `bootstrap`. The bench: sure of the class, and blind
-    to all else, blur and noise among it."""
+    to all else but another palette: blur and noise it does not mind."""
     if len(probs) != len(cls): raise SgsvgError(f'{len(probs)} clips were judged, {len(cls)} classes given')
     probs = [finite(p, 'class probabilities') for p in probs]
     cls = [int(c) for c in cls]
