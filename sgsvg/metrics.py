@@ -52,7 +52,7 @@ def frechet(
     b:Tensor,   # (M,d) features
 )->float:       # squared units of the features, 0: the same crowd; smaller is nearer
     """Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017). Falls with N: compare equal numbers.
-    The bench: blind to flicker, to the wrong class where all classes are shown; of frames, to what stands for a second."""
+    The bench: blind to flicker, to the wrong class where all are shown; of frames, to what stands for a second."""
     a, b = finite(a, 'features'), finite(b, 'features')
     if min(len(a), len(b)) < 2: raise SgsvgError('the Fréchet distance needs two frames or more on each side')
     m1, A = _root(a)
