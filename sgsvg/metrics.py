@@ -51,7 +51,8 @@ def frechet(
     a:Tensor,   # (N,d) features
     b:Tensor,   # (M,d) features
 )->float:       # squared units of the features, 0: the same crowd; smaller is nearer
-    "Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017). Falls with N: compare equal numbers."
+    """Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017). Falls with N: compare equal numbers.
+    The bench: blind to flicker, to the wrong class where all are shown; of frames, to what stands for a second."""
     a, b = finite(a, 'features'), finite(b, 'features')
     if min(len(a), len(b)) < 2: raise SgsvgError('the Fréchet distance needs two frames or more on each side')
     m1, A = _root(a)
@@ -65,7 +66,8 @@ def kernel_distance(
     a:Tensor,   # (N,d) features
     b:Tensor,   # (N,d) features, as many
 )->float:       # 0 on average for the same crowd; smaller is nearer
-    "Unbiased squared MMD with the cubic kernel (Binkowski et al. 2018), over all pairs: may be slightly negative."
+    """Unbiased squared MMD with the cubic kernel (Binkowski et al. 2018), over all pairs: may be slightly negative.
+    The bench: as sharp as the Fréchet distance, and as blind; it needs no correction for N."""
     if len(a) != len(b):
         raise SgsvgError(f'the kernel distance takes equal numbers of frames, got {len(a)} and {len(b)}')
     return poly_mmd(finite(a, 'features'), finite(b, 'features')).item()
@@ -75,7 +77,8 @@ def scene_spread(
     features:Tensor,    # (N,d), two or more
     groups:Tensor,      # (N,) class of each
 )->Tensor:              # (groups,) in the order of their numbers; NaN where a group has one picture
-    "Mean distance between two pictures of the same group."
+    """Mean distance between two pictures of the same group. The bench: the one to ask where scenes are missing; blur
+    and noise lower it as well, and wrong classes pass for variety."""
     each = [features[groups == k].double() for k in groups.unique()]
     return torch.stack([torch.pdist(f).mean() for f in each])
 
@@ -83,7 +86,7 @@ def scene_spread(
 def gradient_energy(
     frames:Tensor,  # (N,3,H,W) in [-1,1]
 )->Tensor:          # (N,) mean squared difference of neighbours, across and down
-    "How much fine structure each frame has."
+    "How much fine structure each frame has. The bench: sharpest for blur; colour and motion it misses."
     across, down = frames.diff(dim=3), frames.diff(dim=2)
     return across.square().mean((1, 2, 3)) + down.square().mean((1, 2, 3))
 
@@ -92,7 +95,8 @@ def class_accuracy(
     probs:list,     # per clip (T,n_classes)
     cls:Tensor,     # (N,) the sound's class
 )->dict:            # 'clip': (N,) 0 or 1; 'frame': (N,) share of the clip's frames in [0,1]
-    "Right or wrong for every clip; take means and intervals with `bootstrap`."
+    """Right or wrong for every clip; take means and intervals with `bootstrap`. The bench: sure of the class, and blind
+    to all else but another palette: blur and noise it does not mind."""
     if len(probs) != len(cls): raise SgsvgError(f'{len(probs)} clips were judged, {len(cls)} classes given')
     probs = [finite(p, 'class probabilities') for p in probs]
     cls = [int(c) for c in cls]
@@ -106,7 +110,9 @@ def sync(
     intensity:Tensor,   # (T,) as it was read off the frames
     min_std:float=.05,  # a flatter loudness is left out
 )->float:               # Pearson's r in [-1,1], larger is better; NaN: left out
-    "How far the visible intensity follows the loudness of one clip. A delay lowers it; scale and offset do not."
+    """How far the visible intensity follows the loudness of one clip. A delay lowers it; scale and offset do not. The
+    bench: notices a delay of a frame, holes, a reversed sound; a sound without its swell it leaves out, and the class
+    it does not see."""
     a, b = finite(loudness, 'loudness'), finite(intensity, 'intensity')
     if len(a) != len(b): raise SgsvgError(f'{len(a)} loudness values for {len(b)} frames')
     if len(a) < 2 or a.std(correction=0) < min_std: return math.nan
