@@ -40,7 +40,7 @@ from .world import phases, random_truth, render
 @dataclass(frozen=True)
 class BenchCard:
     "What all clips of a bench have in common."
-    clips:int = 54          # classes in turn, a multiple of 18
+    clips:int = 6*len(CLASSES)  # classes in turn, a multiple of two of each
     seconds:float = 3.      # of a clip
     fps:float = 15          # frames a second
     size:int = 64           # pixels a side
@@ -49,8 +49,9 @@ class BenchCard:
     seed:int = 970_000_000  # of the first clip; no training has one so large
 
     def __post_init__(self):
-        if self.clips % (2*len(CLASSES)) or not self.clips:
-            raise SgsvgError(f'a bench takes two clips of each class or a multiple, 18, 36 ..., not {self.clips}')
+        twice = 2*len(CLASSES)
+        if self.clips % twice or not self.clips:
+            raise SgsvgError(f'a bench takes two clips of each class or a multiple, {twice}, {2*twice} ..., not {self.clips}')
 
     @property
     def T(self)->int: return n_frames(self.seconds, self.fps)
