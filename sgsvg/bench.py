@@ -51,7 +51,8 @@ class BenchCard:
     def __post_init__(self):
         twice = 2*len(CLASSES)
         if self.clips % twice or not self.clips:
-            raise SgsvgError(f'a bench takes two clips of each class or a multiple, {twice}, {2*twice} ..., not {self.clips}')
+            raise SgsvgError(f'a bench takes two clips of each class or a multiple, {twice}, {2*twice} ..., '
+                             f'not {self.clips}')
 
     @property
     def T(self)->int: return n_frames(self.seconds, self.fps)
