@@ -16,8 +16,8 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from . import video
-from .audio import loudness, n_frames, probe, read, windows
-from .core import SgsvgError, number, whole
+from .audio import loudness, n_frames, probe, read, Sound, windows
+from .core import PathLike, SgsvgError, number, whole
 from .distances import peaks
 from .foley import intensity, sound as sounded
 from .landscapes import CLASSES, N_CONDITION
@@ -27,9 +27,9 @@ from .world import condition, phases, random_truth, render
 
 # %% ../nbs/83_baselines.ipynb #c62a0191
 def film_frames(
-    sound,              # a file, or `(wave, sr)`
-    seconds=None,       # at most this much of it
-    fps:float=15,       # frames a second
+    sound:Sound,                # a file, or `(wave, sr)`
+    seconds:float|None=None,    # at most this much of it
+    fps:float=15,               # frames a second
 )->int:
     "How many frames a film of `sound` has."
     with as_file(sound) as file: length = probe(file).seconds
@@ -82,7 +82,7 @@ class DeafWalk:
 # %% ../nbs/83_baselines.ipynb #c9e0e2df
 @patch
 def frames(self:DeafWalk,
-    sound,                      # a file, or `(wave, sr)`: only its length is used
+    sound:Sound,                # a file, or `(wave, sr)`: only its length is used
     seconds:float|None=None,    # at most this long
     fps:float|None=None,        # frames a second; None: the model's
     seed:int=0,                 # of scenes, classes and strengths
@@ -109,13 +109,13 @@ class Reacting:
         self.net = net
 
     @torch.inference_mode()
-    def codes(self, n:int, g)->Tensor:
+    def codes(self, n:int, g:torch.Generator)->Tensor:
         "Codes of `n` random pictures of the world, `(n,num_ws,w_dim)`."
         drawn = random_truth(n, g)
         c = condition(drawn.cls, drawn.e, drawn.phase)
         return self.net.generator.mapping(drawn.z.to(self.net.device), c.to(self.net.device))
 
-    def frames(self, sound, seconds=None, fps=None, seed:int=0)->Iterator[Tensor]:
+    def frames(self, sound:Sound, seconds:float|None=None, fps:float|None=None, seed:int=0)->Iterator[Tensor]:
         "The film of a sound: pieces `(t,3,H,W)` in [-1,1]; arguments as for every maker of films."
         fps = self.net.rate(seconds, fps)
         return self.net.drawn([self.walk(*_heard(sound, seconds, fps), fps, whole('seed', seed))[None]])
@@ -244,7 +244,7 @@ class Retrieval:
         "Number of the nearest sound, by the cosine of the mean embeddings."
         return int(nearest(self.bank.embed(wave, sr, fps).mean(0)[None], self.bank.x.mean(1))[1])
 
-    def frames(self, sound, seconds=None, fps=None, seed:int=0)->Iterator[Tensor]:
+    def frames(self, sound:Sound, seconds:float|None=None, fps:float|None=None, seed:int=0)->Iterator[Tensor]:
         "The film of a sound: pieces `(t,3,H,W)` in [-1,1]; arguments as for every maker of films."
         fps = self.net.rate(seconds, fps)
         *heard, T = _heard(sound, seconds, fps)
@@ -262,7 +262,7 @@ class Deafened:
     "A model that is given silence for every sound."
     def __init__(self, net:SoundVideo): self.net = net
 
-    def frames(self, sound, seconds=None, fps=None, seed:int=0)->Iterator[Tensor]:
+    def frames(self, sound:Sound, seconds:float|None=None, fps:float|None=None, seed:int=0)->Iterator[Tensor]:
         "The film of silence, as long as the sound: pieces `(t,3,H,W)` in [-1,1]."
         T = film_frames(sound, seconds, self.net.rate(seconds, fps))
         sr = self.net.mel.sr
@@ -275,15 +275,15 @@ FILMS = '.mp4', '.m4v', '.mov', '.webm', '.mkv', '.avi'     # endings of what co
 class FilmFolder:
     "A folder of films as a maker: asked for a sound, it gives the film of the same name. The seed does nothing."
     def __init__(self,
-        folder,             # looked through with all that is in it
-        size:int|None=None, # side of the square that is cut from the middle; None: as they are
+        folder:PathLike,        # looked through with all that is in it
+        size:int|None=None,     # side of the square that is cut from the middle; None: as they are
     ):
         if not Path(folder).is_dir(): raise SgsvgError(f'{folder}: there is no such folder; check the name')
         self.folder, self.size = Path(folder), size
         self.paths = sorted(p for p in self.folder.rglob('*') if p.suffix.lower() in FILMS and p.is_file())
         if not self.paths: raise SgsvgError(f'{folder}: holds no film ({", ".join(FILMS)})')
 
-    def frames(self, sound, seconds=None, fps=None, seed:int=0)->Iterator[Tensor]:
+    def frames(self, sound:Sound, seconds:float|None=None, fps:float|None=None, seed:int=0)->Iterator[Tensor]:
         "The film of a sound's name: pieces `(t,3,H,W)` in [-1,1] at `fps`."
         if isinstance(sound, tuple): raise SgsvgError('a folder of films knows sounds by the names of their files')
         mine = next((p for p in self.paths if p.stem == Path(sound).stem), None)

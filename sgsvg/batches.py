@@ -8,6 +8,7 @@ __all__ = ['KEYS', 'BatchSource', 'check_has', 'WorldSource', 'Stills', 'ShardSo
 
 # %% ../nbs/66_batches.ipynb #b478c381
 import hashlib
+from collections.abc import Iterable
 from collections import Counter
 from functools import cached_property
 from itertools import accumulate
@@ -15,8 +16,8 @@ from pathlib import Path
 import torch, warnings
 import torch.nn.functional as F
 from fastcore.basics import patch
-from torch import Tensor
-from .core import SgsvgError
+from torch import nn, Tensor
+from .core import PathLike, Progress, SgsvgError
 from .audio import MelSpec, SMALL_MEL
 from .landscapes import CLASSES, FAST, N_SCENE, SLOW, caption, N_CONDITION
 from .world import condition, render
@@ -45,7 +46,7 @@ class BatchSource:
 
     def __len__(self): return len(self.sounds)
 
-    def shown(self, i:Tensor, t:Tensor, want:tuple, generator:torch.Generator, only=slice(None))->dict:
+    def shown(self, i:Tensor, t:Tensor, want:tuple, generator:torch.Generator, only:Tensor|slice=slice(None))->dict:
         """Of `frames`, `caption` and `truth` those that are in `want`: clips `i` `(n,)` at frames `t` `(n,T)`.
         What is random is drawn for all of them; what is painted or read is that of the rows `only`."""
         raise NotImplementedError
@@ -70,11 +71,11 @@ def _check_length(source, T):
 
 @patch
 def batch(self:BatchSource,
-    n:int,                      # stretches
-    T:int,                      # frames of each
-    generator:torch.Generator,  # of all that is drawn
-    want:tuple=None,            # keys of the batch; None: all that there are
-    only=slice(None),           # rows that are wanted, as `processes.share` gives them
+    n:int,                                  # stretches
+    T:int,                                  # frames of each
+    generator:torch.Generator,              # of all that is drawn
+    want:tuple=None,                        # keys of the batch; None: all that there are
+    only:Tensor|slice=slice(None),     # rows that are wanted, as `processes.share` gives them
 )->dict:
     "Random stretches of clips, with their pictures."
     want = self.has if want is None else want
@@ -92,7 +93,7 @@ def batch(self:BatchSource,
 # %% ../nbs/66_batches.ipynb #d554278b
 class WorldSource(BatchSource):
     "Sounds of the world or recordings, painted by the world: it alone has the truth."
-    def shown(self, i, t, want, generator, only=slice(None)):
+    def shown(self, i:Tensor, t:Tensor, want:Iterable, generator:torch.Generator, only:Tensor|slice=slice(None)):
         n, T = t.shape
         cls, e = self.sounds.cls[i], self.sounds.e[i[:,None], t]
         z = torch.randn(n, N_SCENE, generator=generator)
@@ -122,7 +123,7 @@ class Stills(BatchSource):
 
     def __len__(self): return len(self.pool)
 
-    def batch(self, n, T, generator, want=None, only=slice(None)):
+    def batch(self, n:int, T:int, generator:torch.Generator, want:Iterable=None, only:Tensor|slice=slice(None)):
         want = self.has if want is None else want
         check_has(self, want, 'a batch')
         if T != 1: raise SgsvgError(f'{self.name} has single frames, and stretches of {T} are asked for: choose T=1')
@@ -138,12 +139,12 @@ class ShardSource(BatchSource):
     has = KEYS[:-1]
 
     def __init__(self,
-        folder,                 # of the set
-        path,                   # where its sounds are kept as a pool, see `footage_sounds`
-        seconds:float=4.,       # of a stretch that is drawn from
-        spec:MelSpec=SMALL_MEL, # of the windows
-        split:str='train',      # part of the set
-        progress=iter,          # wraps the iteration over clips
+        folder:PathLike,            # of the set
+        path:PathLike,              # where its sounds are kept as a pool, see `footage_sounds`
+        seconds:float=4.,           # of a stretch that is drawn from
+        spec:MelSpec=SMALL_MEL,     # of the windows
+        split:str='train',          # part of the set
+        progress:Progress=iter,     # wraps the iteration over clips
     ):
         self.shards = s = Shards(folder, split, sr=spec.sr)
         T = max(1, round(seconds*s.fps))
@@ -160,7 +161,7 @@ class ShardSource(BatchSource):
 
     def __len__(self): return len(self.places)
 
-    def shown(self, i, t, want, generator, only=slice(None)):
+    def shown(self, i:Tensor, t:Tensor, want:Iterable, generator:torch.Generator, only:Tensor|slice=slice(None)):
         i, t = i[only], t[only]
         out, places = {}, [self.places[k] for k in i.tolist()]
         if 'frames' in want:
@@ -232,7 +233,7 @@ class Mix(BatchSource):
         name = ' with '.join(s.name for s in sources)
         super().__init__(_one_pool([s.sounds for s in sources], weights), first.size, first.classes, name)
 
-    def shown(self, i, t, want, generator, only=slice(None)):
+    def shown(self, i:Tensor, t:Tensor, want:Iterable, generator:torch.Generator, only:Tensor|slice=slice(None)):
         of = torch.bucketize(i, self.ends, right=True)
         wanted = torch.zeros(len(i), dtype=torch.bool)
         wanted[only] = True
@@ -289,14 +290,14 @@ def _check_nine(source):
                      'train on the footage alone, or sort it into those')
 
 def open_source(
-    text:str,               # see above
-    root,                   # folder where pools are kept
-    size:int=64,            # pixels a side of what the world paints
-    fps:float=15,           # frames a second of what the world paints
-    seconds:float=4.,       # of a stretch
-    spec:MelSpec=SMALL_MEL, # of the windows
-    progress=iter,          # wraps iterations over clips
-    **how,                  # `world`, `folder`, `recorded`, `holdout`, `seed` of `training_sounds`
+    text:str,                            # see above
+    root:PathLike,                       # folder where pools are kept
+    size:int=64,                         # pixels a side of what the world paints
+    fps:float=15,                        # frames a second of what the world paints
+    seconds:float=4.,                    # of a stretch
+    spec:MelSpec=SMALL_MEL,              # of the windows
+    progress:Progress=iter,              # wraps iterations over clips
+    **how,                               # `world`, `folder`, `recorded`, `holdout`, `seed` of `training_sounds`
 )->BatchSource:
     "The source that a text names. `SgsvgError` where it cannot be."
     asked = parse_sources(text)
@@ -328,8 +329,8 @@ def labels(
 
 # %% ../nbs/66_batches.ipynb #37e2c070
 def knows_truth(
-    source:BatchSource, # what is learned from
-    generator,          # with `c_dim`
+    source:BatchSource,     # what is learned from
+    generator:nn.Module,    # with `c_dim`
 )->bool:
     "Whether the numbers behind a frame are known, and the generator has been told them."
     return 'truth' in source.has and generator.c_dim == N_CONDITION
@@ -344,9 +345,9 @@ def conditions(
 
 # %% ../nbs/66_batches.ipynb #408da126
 def check_fits(
-    source:BatchSource,      # what is learned from
-    generator=None,     # its frames must be as large
-    sound=None,         # its windows must be of the same shape
+    source:BatchSource,         # what is learned from
+    generator:nn.Module=None,   # its frames must be as large
+    sound:object=None,          # its windows must be of the same shape
 ):
     "`SgsvgError` unless the nets can be trained on the source."
     drawn = getattr(generator, 'img_resolution', source.size)

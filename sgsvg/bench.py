@@ -13,21 +13,21 @@ import csv
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 from torchmetrics.functional import spearman_corrcoef
 from torchvision.transforms.functional import gaussian_blur
 from tqdm.auto import tqdm
 
 # %% ../nbs/84_bench.ipynb #839280f2
 from .audio import MelSpec, SMALL_MEL, loudness, n_frames, windows
-from .core import SgsvgError, atomic_path
+from .core import PathLike, SgsvgError, atomic_path
 from .distances import av_align, film_points, flow_speed, onset_strength, unrest
 from .foley import intensity, sound
 from .judge import read_frames
@@ -72,10 +72,10 @@ class BenchClip(NamedTuple):
     frames:Tensor   # (T,3,H,W) in [-1,1]
 
 def drawn_clip(
-    card:BenchCard,     # length, size
-    clip:BenchClip,     # whose intensity and phases
-    z=None, cls=None,   # another scene, another class
-)->Tensor:              # (T,3,H,W)
+    card:BenchCard,                         # length, size
+    clip:BenchClip,                         # whose intensity and phases
+    z:Tensor|None=None, cls:int|None=None,  # another scene, another class
+)->Tensor:                                  # (T,3,H,W)
     "The picture of a clip, with its own or another scene or class."
     z, cls = clip.z if z is None else z, clip.cls if cls is None else cls
     e = clip.e[card.before:card.before + card.T]
@@ -228,10 +228,10 @@ PICTURE_HARM = {
 
 # %% ../nbs/84_bench.ipynb #53a2a60b
 def picture_readers(
-    judge,          # reads class and intensity
-    eyes,           # `FeatureNet`
-    space=None,     # a `ClipSpace` that hears; None: no CLIP metrics
-)->dict:            # name -> frames (T,3,H,W) -> tensor
+    judge:nn.Module,            # reads class and intensity
+    eyes:nn.Module,             # `FeatureNet`
+    space:nn.Module|None=None,  # a `ClipSpace` that hears; None: no CLIP metrics
+)->dict:                        # name -> frames (T,3,H,W) -> tensor
     "What is read off a film."
     def some(x): return x[torch.linspace(0, len(x) - 1, 9).round().long()]
     def judged(x):
@@ -247,10 +247,10 @@ def picture_readers(
 
 # %% ../nbs/84_bench.ipynb #3d94c75e
 def sound_readers(
-    card:BenchCard,         # rates
-    space=None,             # as for `picture_readers`
-    mel:MelSpec=SMALL_MEL,  # how `space` hears
-)->dict:                    # name -> wave -> tensor
+    card:BenchCard,             # rates
+    space:nn.Module|None=None,  # as for `picture_readers`
+    mel:MelSpec=SMALL_MEL,      # how `space` hears
+)->dict:                        # name -> wave -> tensor
     "What is read off a sound."
     def heard(wave): return space.sound(windows(wave, card.sr, card.fps, mel)[:card.T:card.T//8])
     readers = dict(
@@ -261,10 +261,10 @@ def sound_readers(
 # %% ../nbs/84_bench.ipynb #39c22de3
 @torch.inference_mode()
 def readings(
-    things,             # films or sounds, one after another
-    readers:dict,       # name -> thing -> tensor
+    things:Iterable,        # films or sounds, one after another
+    readers:dict,           # name -> thing -> tensor
     spent:dict|None=None,   # gets the seconds a clip of each reader
-)->dict:                # name -> tensor (clips, ...)
+)->dict:                    # name -> tensor (clips, ...)
     "Everything that is read off clips."
     found, took = defaultdict(list), defaultdict(float)
     for x in things:
@@ -416,10 +416,10 @@ def respond(
 class Bench:
     "Clips, their readings, and every harm that was done to them."
     def __init__(self,
-        card:BenchCard,     # how many clips, how long
-        judge, eyes,        # as for `picture_readers`
-        space=None,         # a `ClipSpace` that hears, or None
-        mel:MelSpec=SMALL_MEL,  # how it hears
+        card:BenchCard,                     # how many clips, how long
+        judge:nn.Module, eyes:nn.Module,    # as for `picture_readers`
+        space:nn.Module|None=None,          # a `ClipSpace` that hears, or None
+        mel:MelSpec=SMALL_MEL,              # how it hears
     ):
         self.card, self.space = card, space
         self.spent = {}
@@ -431,7 +431,7 @@ class Bench:
         self.heard = self.hear((middle(card, c.wave) for c in self.clips), [c.cls for c in self.clips], self.spent)
         self.metrics = {k: m for k,m in METRICS.items() if space or not {'image', 'text'} & set(m.needs)}
 
-    def hear(self, waves, cls, spent=None):
+    def hear(self, waves:Iterable, cls:Iterable, spent:dict=None):
         "Readings of sounds, with their classes, and the words for these where there is a CLIP."
         found = readings(waves, self.listen, spent) | dict(cls=torch.tensor(cls))
         if self.space is None: return found
@@ -506,7 +506,7 @@ def tidy_rows(rows:list)->list[dict]:
     return [{k: _tidy(v) for k,v in row.items()} for row in rows]
 
 def write_rows(
-    path,           # the .csv to write, whole or not at all
+    path:PathLike,  # the .csv to write, whole or not at all
     rows:list,      # dicts with the same keys
 ):
     "A table, one row a line; a list as its values with spaces between."

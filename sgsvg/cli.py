@@ -576,7 +576,7 @@ def _foresee(plan, jobs):
     if left is None: say('no run is finished yet, so that nothing can be said about the time')
     else: say(f'about {left/3600:.1f} hours' if left > 7200 else f'about {left/60:.1f} minutes', f'with {jobs} at once')
 
-def sweep_(args):
+def sweep_(args:argparse.Namespace):
     "`sgsvg sweep`"
     from sgsvg import sweep
     from sgsvg.core import SgsvgError
@@ -612,7 +612,7 @@ def _lesson():
     return copy
 
 # %% ../nbs/92_cli.ipynb #a14876b9
-def studio_(args):
+def studio_(args:argparse.Namespace):
     "`sgsvg studio`"
     import webbrowser
     from sgsvg.audio import probe
@@ -638,7 +638,7 @@ def _replay_command(sub):
     p.add_argument('--size', type=_side, metavar='P|native', help='pixels on the shorter side, as for generate')
     return p, replay_
 
-def replay_(args):
+def replay_(args:argparse.Namespace):
     "`sgsvg replay`"
     from sgsvg.core import check_out, keep_memory
     check_out(args.out, args.log)
@@ -689,7 +689,7 @@ def _scored(args, folder):
         rmtree(shelf)
     return card
 
-def score(args):
+def score(args:argparse.Namespace):
     "`sgsvg score`"
     from sgsvg.score import side_by_side
     folder, cards = _card_paths(args)

@@ -8,15 +8,16 @@ __all__ = ['CHANGES', 'changed_sound', 'made_film', 'maker_readings', 'paired', 
 
 # %% ../nbs/87_comparison.ipynb #c4490486
 import math
+from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import nn, Tensor
 from tqdm.auto import tqdm
 
 # %% ../nbs/87_comparison.ipynb #e277e0e5
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 from .evaluation import MIN_STD, Card
 from .metrics import bootstrap, class_accuracy, sync
 from .score import distance_results, film_readings, heard_results, kept_reading, seen_results
@@ -41,7 +42,7 @@ def changed_sound(
 
 # %% ../nbs/87_comparison.ipynb #20d1ccbb
 def made_film(
-    maker,          # whatever has `frames(sound, seconds, fps, seed)`
+    maker:object,   # whatever has `frames(sound, seconds, fps, seed)`
     card:Card,      # length, rate, size
     wave:Tensor,    # (channels,samples) at the card's rate
     seed:int,       # of the maker
@@ -53,15 +54,15 @@ def made_film(
 
 # %% ../nbs/87_comparison.ipynb #57276e69
 def maker_readings(
-    name:str,       # of the maker, in the tables
-    maker,          # see `made_film`
-    card:Card,      # what all have in common
-    clips:list,     # of `EvalClip`
-    judge, eyes,    # class and intensity; features
-    turn:int=0,     # which of its seeds
-    how:str='own',  # what it hears, see `CHANGES`
-    shelf=None,     # folder where readings are kept
-)->list:            # of `film_readings`, each film against its clip's own sound
+    name:str,                           # of the maker, in the tables
+    maker:object,                       # see `made_film`
+    card:Card,                          # what all have in common
+    clips:list,                         # of `EvalClip`
+    judge:nn.Module, eyes:nn.Module,    # class and intensity; features
+    turn:int=0,                         # which of its seeds
+    how:str='own',                      # what it hears, see `CHANGES`
+    shelf:PathLike|None=None,           # folder where readings are kept
+)->list:                                # of `film_readings`, each film against its clip's own sound
     "What is read off a maker's films."
     out = []
     for i,c in enumerate(tqdm(clips, desc=f'{name}, {how}, seed {turn}', disable=None)):
@@ -73,9 +74,9 @@ def maker_readings(
 
 # %% ../nbs/87_comparison.ipynb #5aa5b4a7
 def paired(
-    a, b,           # (N,) of the same sounds; NaN in either is left out
-    dice,           # of the interval
-)->dict:            # `difference` a-b, `difference_ci`, `d`, `pairs`
+    a:Iterable, b:Iterable,     # (N,) of the same sounds; NaN in either is left out
+    dice:torch.Generator,       # of the interval
+)->dict:                        # `difference` a-b, `difference_ci`, `d`, `pairs`
     "A paired difference with its 95 % interval, and its effect size (Cohen's d of the differences)."
     delta = torch.as_tensor(a).double() - torch.as_tensor(b).double()
     delta = delta[~delta.isnan()]
@@ -104,12 +105,12 @@ def _turn_results(read:list, clips:list, card:Card, eyes)->dict:
 
 # %% ../nbs/87_comparison.ipynb #2bafb424
 def maker_row(
-    name:str,       # of the maker
-    reads:list,     # `maker_readings` of each seed
-    clips:list,     # of `EvalClip`
-    card:Card,      # what all have in common
-    eyes,           # `FeatureNet`
-)->tuple:           # the row; the values (N,) of each clip, mean over seeds
+    name:str,           # of the maker
+    reads:list,         # `maker_readings` of each seed
+    clips:list,         # of `EvalClip`
+    card:Card,          # what all have in common
+    eyes:nn.Module,     # `FeatureNet`
+)->tuple:               # the row; the values (N,) of each clip, mean over seeds
     "A maker's figures: means over its seeds, the seeds beside them."
     turns = [_turn_results(r, clips, card, eyes) for r in reads]
     each = [clip_values(r, clips) for r in reads]

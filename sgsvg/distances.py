@@ -8,6 +8,7 @@ __all__ = ['FLUX_MEL', 'at_infinity', 'film_points', 'seed_diversity', 'unrest',
 
 # %% ../nbs/81_distances.ipynb #9077afc1
 import torch
+from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,13 +18,13 @@ from .metrics import finite
 
 # %% ../nbs/81_distances.ipynb #21db4ec3
 def at_infinity(
-    distance,       # of two crowds of features `(n,d)`
-    a:Tensor,       # (N,d) or (N,...,d) features
-    b:Tensor,       # (M,d) features
-    points:int=8,   # different `n`, evenly in 1/n from a fifth of the crowd to all of it
-    draws:int=2,    # crowds for each `n`
+    distance:Callable,                      # of two crowds of features `(n,d)`
+    a:Tensor,                               # (N,d) or (N,...,d) features
+    b:Tensor,                               # (M,d) features
+    points:int=8,                           # different `n`, evenly in 1/n from a fifth of the crowd to all of it
+    draws:int=2,                            # crowds for each `n`
     generator:torch.Generator|None=None,    # of the crowds
-)->tuple:           # distance at infinite n, slope b, the sizes (k,), the distances (k,)
+)->tuple:                                   # distance at infinite n, slope b, the sizes (k,), the distances (k,)
     """Distance of crowds without end (Chong & Forsyth 2020): intercept of a least-squares line through d_n over 1/n.
     In the distance's units, smaller is nearer; may be a little below 0. Fails for fewer than some hundred frames:
     there the line is bent, and its end is too high."""

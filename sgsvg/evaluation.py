@@ -13,6 +13,7 @@ __all__ = ['APART', 'MIN_STD', 'FIGURES', 'NOT_MEASURED', 'LINES', 'BANDS', 'FAC
 
 # %% ../nbs/85_evaluation.ipynb #5172fb08
 import math, statistics, subprocess, sys, tempfile, time, wave as wavefile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -20,14 +21,14 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
 # %% ../nbs/85_evaluation.ipynb #bbd60b5f
 from .audio import loudness, n_frames, windows
 from .baselines import BASELINES
-from .core import SgsvgError, write_json
+from .core import PathLike, SgsvgError, write_json
 from .ears import EAR_MEL
 from .foley import intensity, sound
 from .judge import read_frames
@@ -101,7 +102,7 @@ def world_clips(card:Card)->list[EvalClip]:
 # %% ../nbs/85_evaluation.ipynb #cdf2eb93
 def recorded_clips(
     card:Card,          # how many, how long, from which seed
-    recordings,         # `recordings.Recordings` at the card's rate: what the model has not heard
+    recordings:object,  # `recordings.Recordings` at the card's rate: what the model has not heard
 )->list[EvalClip]:      # as many as the card says
     "Pieces of recordings, balanced over classes; silence fills what a short one lacks."
     g, m = card.dice(), round(card.T/card.fps*card.sr)
@@ -162,23 +163,23 @@ def told(
 
 # %% ../nbs/85_evaluation.ipynb #a6d1427c
 def filmed(
-    maker,              # whatever has `frames(sound, seconds, fps, seed)`
-    card:Card,          # rates
-    clips:list,         # of `EvalClip`
-    apart:int=0,        # added to the clips' seeds
-):                      # one film (T,3,H,W) after another
+    maker:object,   # whatever has `frames(sound, seconds, fps, seed)`
+    card:Card,      # rates
+    clips:list,     # of `EvalClip`
+    apart:int=0,    # added to the clips' seeds
+):                  # one film (T,3,H,W) after another
     "What a baseline makes of the sounds, through the door that all makers of films share."
     for c in clips:
         yield torch.cat(list(maker.frames((c.wave, card.sr), card.seconds, card.fps, c.seed + apart)))
 
 # %% ../nbs/85_evaluation.ipynb #95456664
 def painted(
-    card:Card,          # rates and size
-    cls:int,            # number of the class
-    e:Tensor,           # (T,) intensity in [0,1]
-    seed:int,           # of the scene
-    at=slice(None),     # which frames
-)->Tensor:              # (t,3,H,W) in [-1,1]
+    card:Card,                      # rates and size
+    cls:int,                        # number of the class
+    e:Tensor,                       # (T,) intensity in [0,1]
+    seed:int,                       # of the scene
+    at:slice|Tensor=slice(None),    # which frames
+)->Tensor:                          # (t,3,H,W) in [-1,1]
     "Frames of a rendered film."
     drawn = random_truth(1, torch.Generator().manual_seed(seed))
     z, start = drawn.z, drawn.phase[0].tolist()
@@ -219,13 +220,13 @@ class Reading:
 
 # %% ../nbs/85_evaluation.ipynb #5b4dd279
 def watch_films(
-    films,              # one film (T,3,H,W) a clip
+    films:Iterable,     # one film (T,3,H,W) a clip
     clips:list,         # of `EvalClip`
-    judge,              # reads class and intensity
-    eyes,               # `FeatureNet`
+    judge:nn.Module,    # reads class and intensity
+    eyes:nn.Module,     # `FeatureNet`
     picks:Tensor,       # frames whose features are kept
     name:str='films',   # of the progress bar
-    keep=(),            # numbers of the films to keep
+    keep:Iterable=(),   # numbers of the films to keep
 )->Reading:
     "Read every film once."
     out = Reading(clips)
@@ -244,8 +245,8 @@ def watch_films(
 def tables(
     card:Card,          # what all films have in common
     net:SoundVideo,     # the model
-    judge,              # reads class and intensity
-    eyes,               # `FeatureNet`
+    judge:nn.Module,    # reads class and intensity
+    eyes:nn.Module,     # `FeatureNet`
     world:list,         # `world_clips` of the card
     recorded:list=(),   # `recorded_clips` of the card, or none
 )->dict[str,Reading]:   # `world`, `recordings` where there are any, `rendered`, `told`, the baselines, `reference`
@@ -265,7 +266,7 @@ def tables(
 # %% ../nbs/85_evaluation.ipynb #2009a570
 def reference_features(
     card:Card,          # rates, size and seeds
-    eyes,               # `FeatureNet`
+    eyes:nn.Module,     # `FeatureNet`
 )->Tensor:              # (clips,10,d)
     "Features of the reference frames of a card."
     return torch.stack([pooled(eyes, f) for f in tqdm(reference(card), total=card.clips, desc='reference')])
@@ -274,7 +275,7 @@ def reference_features(
 def with_interval(
     card:Card,          # its dice
     name:str,           # of the number
-    values,             # one per clip; NaN is left out
+    values:Iterable,    # one per clip; NaN is left out
 )->dict:                # `name`: mean, `name_ci`: [low, high]; None where no clip is left
     "Mean over clips and its 95 % bootstrap interval."
     v, _ = kept(values)
@@ -452,7 +453,7 @@ def _middles(card:Card, read:Reading)->tuple:
 def memory_results(
     card:Card,          # which frames
     read:dict,          # of `tables`
-    eyes,               # `FeatureNet`
+    eyes:nn.Module,     # `FeatureNet`
     n:int,              # how many of the first frames of the training to look among
 )->tuple:               # results, and frames (2k,3,H,W): k generated ones, then the nearest of each
     "Mean cosine distance to the nearest training frame, of generated and of rendered frames."
@@ -497,7 +498,7 @@ def measured(
 
 # %% ../nbs/85_evaluation.ipynb #0ebc41fb
 def storm(
-    path,           # the wav to write
+    path:PathLike,  # the wav to write
     seconds:float,  # its length
     seed:int,       # of ten seconds of thunder, again and again
 )->Path:
@@ -514,9 +515,9 @@ def storm(
 
 # %% ../nbs/85_evaluation.ipynb #29d9e0fc
 def paces(
-    model,          # a model file
-    folder:Path,    # for the sound and the videos
-    seed:int,       # of the sound
+    model:PathLike,     # a model file
+    folder:Path,        # for the sound and the videos
+    seed:int,           # of the sound
 )->list[float]:
     "Realtime factors of three goes of 20 s on two threads."
     net, wav = SoundVideo.load(model, 'cpu'), storm(folder/'20.wav', 20, seed)
@@ -542,9 +543,9 @@ def _command(model, folder:Path, seconds:int, seed:int)->dict:
 
 # %% ../nbs/85_evaluation.ipynb #dcc5d6bc
 def speed_results(
-    card:Card,          # its first seed
-    model,              # a model file
-    lengths=(10, 600),  # seconds of sound whose memory is measured
+    card:Card,                      # its first seed
+    model:PathLike,                 # a model file
+    lengths:Iterable=(10, 600),     # seconds of sound whose memory is measured
 )->dict:
     "How fast and in how much memory (MiB) a model makes videos on the CPU. Takes minutes, and an idle machine."
     with tempfile.TemporaryDirectory() as folder:
@@ -563,7 +564,7 @@ def _tidy(value):
 
 # %% ../nbs/85_evaluation.ipynb #58773da7
 def write_figures(
-    out,            # the `.json` to write
+    out:PathLike,   # the `.json` to write
     results:dict,   # name -> a number, a list of numbers, or None
     facts:dict,     # what they were measured with
 )->dict:            # what was written
@@ -577,7 +578,7 @@ def write_figures(
     return table
 
 def write_results(
-    out,            # the `.json` to write
+    out:PathLike,   # the `.json` to write
     run:Run,        # keeps the same numbers as a line of its metrics
     results:dict,   # of the functions above
     facts:dict,     # what they were measured with
@@ -590,10 +591,10 @@ def write_results(
 
 # %% ../nbs/85_evaluation.ipynb #b927a68f
 def card_facts(
-    card:Card,      # what all films had in common
-    eyes,           # `FeatureNet`
-    read:dict,      # of `tables`
-    about:dict,     # what the judge's file says of it
+    card:Card,          # what all films had in common
+    eyes:nn.Module,     # `FeatureNet`
+    read:dict,          # of `tables`
+    about:dict,         # what the judge's file says of it
 )->dict:
     "What a table was measured with: it stands in the JSON next to the numbers."
     held = sorted(set(read['recordings'].sources)) if 'recordings' in read else []
@@ -667,8 +668,8 @@ LINES = (*_CLASS, *_deaf('class_accuracy_{}', 'right class'), *_SYNC, *_deaf('sy
 
 # %% ../nbs/85_evaluation.ipynb #478e4fed
 def verdict(
-    line:Line,      # with a target or without
-    value,          # what was measured; None: nothing
+    line:Line,          # with a target or without
+    value:float|None,   # what was measured; None: nothing
 )->str:
     "Was what was aimed at reached?"
     if not line.target: return ''
@@ -736,11 +737,11 @@ def _part(ws:Tensor, other:Tensor, band)->Tensor:
 # %% ../nbs/85_evaluation.ipynb #f16727f2
 @torch.inference_mode()
 def band_shares(
-    generator,          # of the world: `mapping(z, c)`, `synthesis(ws)`
-    bands,              # ranges of style layers, as a trajectory's
-    n:int=64,           # pairs for each thing
-    seed:int=0,         # of the pairs
-)->Tensor:              # `(4,bands)`, rows as `FACTORS`
+    generator:nn.Module,    # of the world: `mapping(z, c)`, `synthesis(ws)`
+    bands:Iterable,         # ranges of style layers, as a trajectory's
+    n:int=64,               # pairs for each thing
+    seed:int=0,             # of the pairs
+)->Tensor:                  # `(4,bands)`, rows as `FACTORS`
     "Which share of a change in scene, class, intensity or motion each band of layers makes by itself."
     def shares(factor):
         g = torch.Generator().manual_seed(seed)
@@ -807,7 +808,7 @@ def show_sync(
 # %% ../nbs/85_evaluation.ipynb #23d82de0
 def show_films(
     read:Reading,       # whose kept films are shown
-    folder,             # where each is written as a picture
+    folder:PathLike,    # where each is written as a picture
     table:str,          # first part of the pictures' names
     cols:int=2,         # films side by side
 ):

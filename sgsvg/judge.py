@@ -7,6 +7,8 @@ __all__ = ['Judge', 'judge_loss', 'read_frames', 'worn', 'JudgeStage', 'examine'
 
 # %% ../nbs/82_judge.ipynb #46d7c535
 from importlib.resources import files
+from collections.abc import Iterable
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .convolution import ResDown
-from .core import SgsvgError, keep_kwargs, load_model
+from .core import PathLike, SgsvgError, keep_kwargs, load_model
 from .landscapes import CLASSES
 from .pretrained import build_net
 from .processes import share
@@ -91,8 +93,8 @@ class JudgeStage(Stage):
     "Trains a `Judge` on frames whose class and intensity are known. Keeps an average of its weights in `emas`."
     def __init__(self,
         judge:Judge,        # trained
-        source,             # `batch(n, generator)` gives `frames` (n,3,S,S) in [-1,1], `cls` (n,), `e` (n,)
-        p,                  # settings: `steps`, `batch_size`, and `lr`, the height of AdamW's one cycle
+        source:object,      # `batch(n, generator)` gives `frames` (n,3,S,S) in [-1,1], `cls` (n,), `e` (n,)
+        p:SimpleNamespace,  # settings: `steps`, `batch_size`, and `lr`, the height of AdamW's one cycle
     ):
         super().__init__()
         judge = judge.to(memory_format=torch.channels_last)
@@ -102,14 +104,14 @@ class JudgeStage(Stage):
         self.emas = dict(judge=ema_of(judge, .995))
         self.scheds = dict(judge=torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1))
 
-    def batch(self, step, generator):
+    def batch(self, step:int, generator:torch.Generator):
         b = self.source.batch(self.p.batch_size, generator)
         whole = {k: b[k] for k in ('cls', 'e')} | dict(frames=worn(b['frames'], generator))
         return rows(whole, share(self.p.batch_size))
 
 # %% ../nbs/82_judge.ipynb #aef7ed50
 @patch
-def step(self:JudgeStage, batch):
+def step(self:JudgeStage, batch:dict):
     b = {k: v.to(self.device) for k,v in batch.items()}
     with self.autocast(): logits, e = self.nets['judge'](b['frames'])
     loss = judge_loss((logits, e), b['cls'], b['e'])
@@ -126,7 +128,7 @@ def _pearson(a:Tensor, b:Tensor)->float:
 @torch.no_grad()
 def examine(
     judge:nn.Module,    # a `Judge` in eval mode
-    batches,            # of `(frames, cls, e)` that it has not seen
+    batches:Iterable,   # of `(frames, cls, e)` that it has not seen
 )->dict:                # `accuracy`, `pearson`, the same for each class, and `cls`, `e`, `level` of each frame
     "Hold a judge against the truth. Pearson's r is NaN where a class has one frame, or none."
     device = next(judge.parameters()).device
@@ -141,9 +143,9 @@ def examine(
 
 # %% ../nbs/82_judge.ipynb #4d98d242
 def show_examination(
-    found:dict,     # what `examine` returned
-    names,          # of the classes
-    ax,             # matplotlib axes
+    found:dict,         # what `examine` returned
+    names:Iterable,     # of the classes
+    ax:object,          # matplotlib axes
 ):
     "Intensity drawn against intensity read, a colour for each class."
     for i,name in enumerate(names):
@@ -153,13 +155,13 @@ def show_examination(
     ax.legend(fontsize=6, markerscale=3)
 
 # %% ../nbs/82_judge.ipynb #f4b5870a
-def judge_file(path=''):
+def judge_file(path:PathLike=''):
     "The file of a judge; empty: the one that comes with the package."
     return path or files('sgsvg')/'assets'/'judge.safetensors'
 
 def load_judge(
-    path='',    # a file that `train_judge` wrote; empty: the embedded judge
-)->tuple:       # the `Judge` on the CPU, frozen; what the file says of it, with `accuracy` and `pearson`
+    path:PathLike='',   # a file that `train_judge` wrote; empty: the embedded judge
+)->tuple:               # the `Judge` on the CPU, frozen; what the file says of it, with `accuracy` and `pearson`
     "A judge and what it is worth; `SgsvgError` for a file without one."
     path = judge_file(path)
     tensors, meta = load_model(path)

@@ -12,15 +12,15 @@ __all__ = ['RATE', 'GRAIN', 'BAND_NAMES', 'DIALS', 'RANGES', 'TIMINGS', 'PLAIN',
 import copy, dataclasses, json, math, shutil, threading, time, torch, warnings
 import numpy as np
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from fastcore.basics import patch
-from torch import Tensor
-from .core import SgsvgError, model_file, number, whole
+from torch import nn, Tensor
+from .core import PathLike, SgsvgError, model_file, number, whole
 from . import audio, video
-from .audio import Even, MelSpec, mel_columns
+from .audio import Even, MelSpec, mel_columns, Sound
 from .ears import CELL, EAR_MEL, Gain, HEARD, Listener, MARGIN, squash, unit_sum
 from .edit import pca, sefa
 from .inversion import HeardInversion
@@ -81,8 +81,8 @@ class Intake:
 
 @patch
 def push(self:Intake,
-    block,                  # `(channels,n)` or `(n,)`, full scale is 1
-    sr:int,                 # its rate, Hz
+    block:object,   # `(channels,n)` or `(n,)`, full scale is 1
+    sr:int,         # its rate, Hz
 )->Iterator[Tensor]:
     "The grains that are complete with this block."
     if not 1000 <= sr <= 384000: raise SgsvgError(f"the sample rate must be from 1000 to 384000 Hz, not {sr}")
@@ -131,10 +131,10 @@ _SIDE = MARGIN//CELL   # cells on a side that a cell can hear
 class LiveEar:
     "Keeps an ear's `Listener` up to date; the newest cells are read again until they are final."
     def __init__(self,
-        ear,                    # an `Ear`
-        fps:float,              # video frames per second
-        release:float=0.,       # decibels a second by which the largest level is forgotten
-        size:int=2*CELL,        # columns that are read at a time, 0.37 s; fewer cost more
+        ear:nn.Module,      # an `Ear`
+        fps:float,          # video frames per second
+        release:float=0.,   # decibels a second by which the largest level is forgotten
+        size:int=2*CELL,    # columns that are read at a time, 0.37 s; fewer cost more
     ):
         self.who = Listener(ear, fps)
         self.gain, self.fall = Gain(), 10**(-release/10*size*EAR_MEL.hop/EAR_MEL.sr)
@@ -250,8 +250,8 @@ def due(self:Hearing, t:int)->int:
 
 @patch
 def push(self:Hearing,
-    block,      # `(channels,n)` or `(n,)`, full scale is 1
-    sr:int,     # its rate, Hz
+    block:object,   # `(channels,n)` or `(n,)`, full scale is 1
+    sr:int,         # its rate, Hz
 )->Iterator[Moment]:
     "The moments that are due with this block, as they are asked for."
     for grain in self.intake.push(block, sr): yield from self.take(grain)
@@ -575,7 +575,7 @@ def _kept(self:Walk, w:Tensor, c:Controls)->Tensor:
 # %% ../nbs/73_live.ipynb #22380412
 def hear_all(
     model:SoundVideo,       # whose ears are used
-    sound,                  # any file with sound
+    sound:Sound,            # any file with sound
     fps:float|None=None,    # frames a second; None: the model's
     ahead:float=10.,        # seconds that a frame may look into the future
     seconds:float|None=None,# at most this much
@@ -600,14 +600,14 @@ class Step(NamedTuple):
 class Live:
     "Blocks of sound in, a code for each frame out, for as long as the sound lasts."
     def __init__(self,
-        model:SoundVideo,                   # that is played
-        fps:float|None=None,                # frames a second; None: the model's
-        ahead:float=0.,                     # seconds that are waited for what comes
-        reference:Reference|None=None,      # of the loudness; None: one that follows
-        patience:float|None=3.,             # seconds whose readings of the class are averaged; None: as trained
-        beside:tuple=(),                    # files with the sounds 1, 2, ... that may decide bands
-        controls:Controls=Controls(),       # how it begins
-        log=None,                           # a `Log` that keeps the performance
+        model:SoundVideo,               # that is played
+        fps:float|None=None,            # frames a second; None: the model's
+        ahead:float=0.,                 # seconds that are waited for what comes
+        reference:Reference|None=None,  # of the loudness; None: one that follows
+        patience:float|None=3.,         # seconds whose readings of the class are averaged; None: as trained
+        beside:tuple=(),                # files with the sounds 1, 2, ... that may decide bands
+        controls:Controls=Controls(),   # how it begins
+        log:object=None,                # a `Log` that keeps the performance
     ):
         self.model, self.controls = model, controls
         self.hearing = Hearing(model, fps, ahead, reference, patience)
@@ -634,8 +634,8 @@ def set(self:Live, controls:Controls):
 # %% ../nbs/73_live.ipynb #a7f06708
 @patch
 def push(self:Live,
-    block,      # `(channels,n)` or `(n,)`, full scale is 1
-    sr:int,     # its rate, Hz
+    block:object,   # `(channels,n)` or `(n,)`, full scale is 1
+    sr:int,         # its rate, Hz
 )->Iterator[Step]:
     "The frames that are due with this block, as they are asked for."
     for grain in self.hearing.intake.push(block, sr):
@@ -672,7 +672,7 @@ class Inbox:
 # %% ../nbs/73_live.ipynb #9aafbca1
 @patch
 def put(self:Inbox,
-    block,          # `(channels,n)`
+    block:object,   # `(channels,n)`
     sr:int,         # its rate, Hz
 ):
     "One more block."
@@ -687,7 +687,7 @@ def put(self:Inbox,
 
 # %% ../nbs/73_live.ipynb #e0213f00
 @patch
-def close(self:Inbox, error=None):
+def close(self:Inbox, error:Exception|None=None):
     "Nothing more will come."
     with self.ready:
         self.over = error or True
@@ -725,8 +725,8 @@ def fed(
 class Pace:
     "The rate that can be held: `every` says which frames are drawn."
     def __init__(self,
-        fps:float,      # frames a second that are wanted
-        say=None,       # takes the line that says which rate is held; None: nobody wants it
+        fps:float,                  # frames a second that are wanted
+        say:Callable|None=None,     # takes the line that says which rate is held; None: nobody wants it
     ):
         self.fps, self.say = fps, say
         self.every, self.cost = 1, None
@@ -780,10 +780,10 @@ def perform(
 
 # %% ../nbs/73_live.ipynb #fef432c3
 def paced(
-    sound,                  # any file with sound
-    block:float=.02,        # seconds at a time
+    sound:Sound,        # any file with sound
+    block:float=.02,    # seconds at a time
     seconds:float|None=None,# at most this much
-    speed:float=1.,         # 1 is real time
+    speed:float=1.,     # 1 is real time
 )->Iterator[tuple]:
     "The blocks of a file, each when it would be heard."
     start, done = time.monotonic(), 0
@@ -796,7 +796,7 @@ _PCM = dict(s16le=('<i2', 2**15), s32le=('<i4', 2**31), f32le=('<f4', 1))
 
 # %% ../nbs/73_live.ipynb #3af38d55
 def pcm(
-    pipe,               # raw samples, channels in turn: a binary stream such as `sys.stdin.buffer`
+    pipe:BinaryIO,      # raw samples, channels in turn: a binary stream such as `sys.stdin.buffer`
     sr:int,             # their rate, Hz
     channels:int=1,     # how many
     kind:str='s16le',   # `s16le`, `s32le` or `f32le`, as FFmpeg calls them
@@ -820,7 +820,7 @@ def filled(shown:Iterable[Shown])->Iterator[Tensor]:
 
 def pipe(
     pictures:Iterable[Tensor],  # `(3,H,W)` in [-1,1]
-    to,                         # a binary stream such as `sys.stdout.buffer`: a virtual camera, or ffmpeg
+    to:BinaryIO,                # a binary stream such as `sys.stdout.buffer`: a virtual camera, or ffmpeg
 )->int:                         # pictures written
     "Raw RGB frames to a pipe, as `ffmpeg -f rawvideo -pix_fmt rgb24 -s WxH -r FPS -i -` takes them."
     n = 0
@@ -834,7 +834,7 @@ def pipe(
 class Log:
     "Keeps a performance in a folder of its own."
     def __init__(self,
-        folder,                 # must not exist, or be empty
+        folder:PathLike,        # must not exist, or be empty
         model:str='default',    # the name or the file of the model that is played, for `replay`
     ):
         self.folder, self.model = Path(folder), str(model)
@@ -892,7 +892,7 @@ def close(self:Log):
 # %% ../nbs/73_live.ipynb #cdb0162f
 class Performance:
     "What a log holds; `SgsvgError` for a folder that is none."
-    def __init__(self, folder):
+    def __init__(self, folder:PathLike):
         self.folder = Path(folder)
         try: lines = [json.loads(o) for o in (self.folder/'log.jsonl').read_text().splitlines()]
         except (FileNotFoundError, NotADirectoryError):
@@ -946,11 +946,11 @@ def _sixteen(paths):
 
 # %% ../nbs/73_live.ipynb #d1b4df73
 def replay(
-    log,                        # the folder of a performance
-    out,                        # the `.mp4` to write, or a folder for numbered PNGs
-    size:int|str|None=None,     # pixels on the shorter side; None: 512, or more if drawn so; `native`: as drawn
-    model:SoundVideo|None=None, # None: the one that was played
-)->int:                         # frames written
+    log:PathLike,                   # the folder of a performance
+    out:PathLike,                   # the `.mp4` to write, or a folder for numbered PNGs
+    size:int|str|None=None,         # pixels on the shorter side; None: 512, or more if drawn so; `native`: as drawn
+    model:SoundVideo|None=None,     # None: the one that was played
+)->int:                             # frames written
     "Draw a performance again, every frame of it, with its sound: of one log always the same frames."
     p = Performance(log)
     wave = p.wave()
@@ -964,9 +964,9 @@ def replay(
 
 # %% ../nbs/73_live.ipynb #d1012cab
 def save_stills(
-    folder,                     # made if there is none
+    folder:PathLike,            # made if there is none
     frames:Iterable[Tensor],    # `(3,H,W)` or pieces `(t,3,H,W)`
-    size=None,                  # as for `replay`
+    size:int|str|None=None,     # as for `replay`
 )->int:                         # written
     "Frames as `00000.png`, `00001.png`, ..."
     Path(folder).mkdir(parents=True, exist_ok=True)

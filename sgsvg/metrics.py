@@ -8,17 +8,18 @@ __all__ = ['finite', 'pooled', 'frechet', 'kernel_distance', 'scene_spread', 'gr
 
 # %% ../nbs/80_metrics.ipynb #6100ce68
 import math
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import nn, Tensor
 from torchmetrics.image.kid import poly_mmd
 
 from .core import SgsvgError
 
 # %% ../nbs/80_metrics.ipynb #ab17a5ae
 def finite(
-    x,          # numbers of any shape
+    x:object,   # numbers of any shape
     what:str,   # what they are, for the error's line
 )->Tensor:      # float64, on the CPU
     "`x`, or `SgsvgError` if anything in it is not a finite number: a mean over NaN must not pass in silence."
@@ -31,8 +32,8 @@ def finite(
 # %% ../nbs/80_metrics.ipynb #aac14a23
 @torch.no_grad()
 def pooled(
-    net,            # FeatureNet: frames -> (maps, (B,d))
-    frames,         # (N,3,H,W) in [-1,1], or an iterable of such batches
+    net:nn.Module,  # FeatureNet: frames -> (maps, (B,d))
+    frames:Tensor,  # (N,3,H,W) in [-1,1], or an iterable of such batches
     batch:int=64,   # frames at once
 )->Tensor:          # (N,d) on the CPU
     "Pooled features of many frames, a batch at a time."
@@ -119,7 +120,7 @@ def sync(
     a, b = a-a.mean(), b-b.mean()
     return (a@b/(a.norm()*b.norm())).item() if b.norm() > 1e-6*len(b)**.5 else 0.
 
-def kept(values)->tuple:
+def kept(values:Iterable)->tuple:
     "The values that are not NaN (float64), and how many were."
     v = torch.as_tensor(values).double()
     return v[~v.isnan()], int(v.isnan().sum())
@@ -170,11 +171,11 @@ def shuffled_pairs(
 
 # %% ../nbs/80_metrics.ipynb #e7e400ad
 def bootstrap(
-    values,             # (N,) one per clip
-    n:int=1000,         # draws
-    ci:float=.95,       # share of the draws inside of the interval
+    values:Iterable,                        # (N,) one per clip
+    n:int=1000,                             # draws
+    ci:float=.95,                           # share of the draws inside of the interval
     generator:torch.Generator|None=None,    # of the draws
-)->tuple:               # mean, low, high
+)->tuple:                                   # mean, low, high
     "Mean over clips with its percentile bootstrap interval. Leave NaN out yourself, with `kept`, and say how many."
     v = finite(values, 'bootstrap')
     means = v[torch.randint(len(v), (n,len(v)), generator=generator)].mean(1)
@@ -183,11 +184,11 @@ def bootstrap(
 
 # %% ../nbs/80_metrics.ipynb #5d1c7e02
 def bootstrap_by_source(
-    values,             # (N,) one per clip; NaN is left out
-    sources:list,       # (N,) the recording of each clip
-    n:int=1000,         # draws
+    values:Iterable,                        # (N,) one per clip; NaN is left out
+    sources:list,                           # (N,) the recording of each clip
+    n:int=1000,                             # draws
     generator:torch.Generator|None=None,    # of the draws
-)->list|None:           # low, high: 95 %; None where nothing is left
+)->list|None:                               # low, high: 95 %; None where nothing is left
     "Bootstrap interval of the mean over clips where whole recordings are drawn (the cluster bootstrap)."
     v = torch.as_tensor(values).double()
     ok = ~v.isnan()
@@ -201,11 +202,11 @@ def bootstrap_by_source(
 
 # %% ../nbs/80_metrics.ipynb #5bdf636a
 def jackknife(
-    stat,               # indices (M,) of clips -> float
-    n:int,              # clips
-    groups:int=10,      # each is left out once
+    stat:Callable,                          # indices (M,) of clips -> float
+    n:int,                                  # clips
+    groups:int=10,                          # each is left out once
     generator:torch.Generator|None=None,    # of the groups
-)->tuple:               # value, low, high: 95 %
+)->tuple:                                   # value, low, high: 95 %
     "A statistic of all clips with a delete-a-group jackknife interval (value +- 1.96 standard errors)."
     if n<groups: raise SgsvgError(f'{n} clips cannot be cut into {groups} groups')
     group = torch.randperm(n, generator=generator)%groups

@@ -8,6 +8,7 @@ __all__ = ['place', 'join', 'Lost', 'one_voice', 'may_follow', 'leading', 'piece
 
 # %% ../nbs/02_processes.ipynb #d173c054
 import os, time
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
 import torch
@@ -115,10 +116,10 @@ def share(
 
 # %% ../nbs/02_processes.ipynb #994ecb8e
 def drawn(
-    draw,       # number of rows -> random numbers for them
-    n:int,      # rows of this part
-    dim:int=0,  # the axis of rows
-    own=None,   # which rows of the batch they are; None: those of a part, one after the other
+    draw:Callable,          # number of rows -> random numbers for them
+    n:int,                  # rows of this part
+    dim:int=0,              # the axis of rows
+    own:Tensor|None=None,   # which rows of the batch they are; None: those of a part, one after the other
 )->Tensor:
     "Random numbers for the rows of this part: those that they would get in the whole batch."
     k, parts = part()
@@ -156,8 +157,8 @@ def all_rows(x:Tensor)->Tensor:
     return x if place()[1] == 1 else _Gather.apply(x)
 
 def together(
-    compare,    # all rows -> as many rows
-    x:Tensor,   # the rows of this process
+    compare:Callable,   # all rows -> as many rows
+    x:Tensor,           # the rows of this process
 )->Tensor:
     "What comes out for the rows of this process where those of all are compared."
     rank, world = place()
@@ -179,7 +180,7 @@ def average(x:Tensor)->Tensor:
     "The mean over processes, with gradients; `x` itself of one alone."
     return x if place()[1] == 1 else _Average.apply(x)
 
-def agreed(word):
+def agreed(word:object):
     "What the first process says that has something else to say than None; anything that can be sent."
     if place()[1] == 1: return word
     words = [None]*place()[1]

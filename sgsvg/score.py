@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -18,13 +19,13 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import nn, Tensor
 from tqdm.auto import tqdm
 
 # %% ../nbs/86_score.ipynb #aea3b92c
 from . import audio, video
 from .baselines import FilmFolder
-from .core import SgsvgError, atomic_path
+from .core import PathLike, SgsvgError, atomic_path
 from .distances import av_align, av_align_floor, film_points, flow_speed, onset_strength, unrest
 from .evaluation import MIN_STD, Card, reference
 from .judge import judge_file, read_frames
@@ -34,7 +35,7 @@ from .metrics import (bootstrap_by_source, class_accuracy, frechet, gradient_ene
 from .runs import file_hash
 
 # %% ../nbs/86_score.ipynb #086e6011
-def class_told(path)->int:
+def class_told(path:PathLike)->int:
     "Number of the class that a file's or its folder's name begins with; -1 for none."
     for name in (Path(path).parent.name, Path(path).stem):
         words = ' '.join(re.split(r'[\W_\d]+', name.lower())).strip() + ' '
@@ -43,9 +44,9 @@ def class_told(path)->int:
     return -1
 
 def sound_for(
-    film:Path,          # of a `FilmFolder`
-    sounds=None,        # folder of sounds; None: the film's own
-)->Path:                # file with the sound
+    film:Path,                  # of a `FilmFolder`
+    sounds:PathLike|None=None,  # folder of sounds; None: the film's own
+)->Path:                        # file with the sound
     "The sound that a film is held against: its own, or the one of its name."
     if sounds is None: return film
     found = sorted(p for p in Path(sounds).rglob('*') if p.stem == film.stem and p.is_file())
@@ -61,13 +62,13 @@ def _whole_length(x:Tensor, T:int, what:str, fps:float)->Tensor:
 # %% ../nbs/86_score.ipynb #d63ff605
 @torch.inference_mode()
 def film_readings(
-    frames:Tensor,  # (T,3,H,W) in [-1,1] at the card's rate and size
-    wave:Tensor,    # (channels,samples)
-    sr:int,         # its rate, Hz
-    card:Card,      # length, rate
-    judge, eyes,    # class and intensity; features
-    names=('the picture', 'the sound'),     # for errors
-)->dict:            # name -> tensor
+    frames:Tensor,                                  # (T,3,H,W) in [-1,1] at the card's rate and size
+    wave:Tensor,                                    # (channels,samples)
+    sr:int,                                         # its rate, Hz
+    card:Card,                                      # length, rate
+    judge:nn.Module, eyes:nn.Module,                # class and intensity; features
+    names:Iterable=('the picture', 'the sound'),    # for errors
+)->dict:                                            # name -> tensor
     "Everything that a card needs of one film. `SgsvgError` where picture or sound is too short."
     frames = _whole_length(frames, card.T, names[0], card.fps)
     def heard(f): return _whole_length(f(wave, sr, card.fps), card.T, names[1], card.fps)
@@ -79,11 +80,11 @@ def film_readings(
 
 # %% ../nbs/86_score.ipynb #a493f0c8
 def read_film(
-    film:Path,      # a file
-    sound,          # the file with its sound
-    card:Card,      # length, rate, size
-    judge, eyes,    # class and intensity; features
-)->dict:            # as of `film_readings`
+    film:Path,                          # a file
+    sound:PathLike,                     # the file with its sound
+    card:Card,                          # length, rate, size
+    judge:nn.Module, eyes:nn.Module,    # class and intensity; features
+)->dict:                                # as of `film_readings`
     "Read a film from files. `SgsvgError`, one line, for what cannot be read or is too short."
     frames, _ = video.read(film, card.fps, card.size, card.seconds)
     wave, sr = audio.read(sound, seconds=card.seconds)
@@ -92,9 +93,9 @@ def read_film(
 
 # %% ../nbs/86_score.ipynb #b3c938f2
 def kept_reading(
-    shelf,          # folder, or None: nothing is kept
-    key:str,        # all that the reading depends on
-    read,           # () -> name -> tensor
+    shelf:PathLike|None,    # folder, or None: nothing is kept
+    key:str,                # all that the reading depends on
+    read:Callable,          # () -> name -> tensor
 )->dict:
     "What was read before under `key`, or is read now and put there, whole or not at all."
     if shelf is None: return read()
@@ -107,13 +108,13 @@ def kept_reading(
 
 # %% ../nbs/86_score.ipynb #42197416
 def read_films(
-    folder,             # of films
-    sounds,             # folder of sounds, or None
-    card:Card,          # length, rate, size
-    judge, eyes,        # see `read_film`
-    shelf=None,         # folder for what was read; None: nothing is kept
-    tell=print,         # gets a line for each film that is left out
-)->dict:                # path -> readings
+    folder:PathLike,                    # of films
+    sounds:PathLike|None,               # folder of sounds, or None
+    card:Card,                          # length, rate, size
+    judge:nn.Module, eyes:nn.Module,    # see `read_film`
+    shelf:PathLike|None=None,           # folder for what was read; None: nothing is kept
+    tell:Callable=print,                # gets a line for each film that is left out
+)->dict:                                # path -> readings
     "Read what can be read."
     found, paths = {}, FilmFolder(folder).paths
     for path in tqdm(paths, desc='films', disable=None):
@@ -178,17 +179,17 @@ def seen_results(
 # %% ../nbs/86_score.ipynb #7f03e5f6
 @lru_cache(maxsize=4)
 def rendered_features(
-    card:Card,      # how many, of which seeds
-    eyes,           # `FeatureNet`
-)->Tensor:          # (clips,10,d)
+    card:Card,          # how many, of which seeds
+    eyes:nn.Module,     # `FeatureNet`
+)->Tensor:              # (clips,10,d)
     "Features of the rendered films that all films of a card are held against."
     return torch.stack([pooled(eyes, f) for f in reference(card)])
 
 # %% ../nbs/86_score.ipynb #7e55c3ed
 def distance_results(
-    read:list,      # of `read_film`
-    card:Card,      # of as many films
-    eyes,           # `FeatureNet`
+    read:list,          # of `read_film`
+    card:Card,          # of as many films
+    eyes:nn.Module,     # `FeatureNet`
 )->dict:
     "Fréchet distances of frames and of clips to rendered films, and between two sets of these."
     own = torch.stack([r['features'] for r in read])
@@ -202,11 +203,11 @@ def distance_results(
 
 # %% ../nbs/86_score.ipynb #c82f8ff0
 def protocol(
-    card:Card,      # length, rate, size, number
-    eyes,           # `FeatureNet`
-    names:list,     # of the sounds
-    own:bool,       # are the sounds the films' own?
-)->dict:            # what two cards must share
+    card:Card,          # length, rate, size, number
+    eyes:nn.Module,     # `FeatureNet`
+    names:list,         # of the sounds
+    own:bool,           # are the sounds the films' own?
+)->dict:                # what two cards must share
     "All that moves a number and is not the film."
     return dict(
         clips=card.clips, seconds=card.seconds, fps=card.fps, size=card.size, seed=card.seed,
@@ -216,12 +217,12 @@ def protocol(
 
 # %% ../nbs/86_score.ipynb #70a2a067
 def score_films(
-    folder,             # of films
-    sounds,             # folder of sounds, or None: their own
-    card:Card,          # length, rate, size; its `clips` are counted
-    judge, eyes,        # see `read_film`
-    shelf=None, tell=print,     # as for `read_films`
-)->dict:                # the card: `protocol`, `results`, a row for each film
+    folder:PathLike,                                # of films
+    sounds:PathLike|None,                           # folder of sounds, or None: their own
+    card:Card,                                      # length, rate, size; its `clips` are counted
+    judge:nn.Module, eyes:nn.Module,                # see `read_film`
+    shelf:PathLike|None=None, tell:Callable=print,  # as for `read_films`
+)->dict:                                            # the card: `protocol`, `results`, a row for each film
     "Measure a folder of films."
     read = read_films(folder, sounds, card, judge, eyes, shelf, tell)
     paths, found = list(read), list(read.values())
@@ -242,7 +243,7 @@ def _tidy(x):
     if isinstance(x, (list, tuple)): return [_tidy(v) for v in x]
     return round(x, 4) if isinstance(x, float) else x
 
-def read_card(path)->dict:
+def read_card(path:PathLike)->dict:
     "A card from its file; `SgsvgError` for what is none."
     try: card = json.loads(Path(path).read_text(encoding='utf-8'))
     except (OSError, ValueError) as e:

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np, torch
 import torch.nn.functional as F
 from fastcore.basics import patch
-from torch import Tensor
+from torch import nn, Tensor
 
-from .core import load_model, save_model
+from .core import load_model, PathLike, Progress, save_model
 from .audio import MelSpec, SMALL_MEL, framed_mel, loudness, n_frames
 from .landscapes import CLASSES, STEADY, caption
 from .foley import intensity, sound
@@ -56,11 +56,11 @@ def _render_missing(path:Path, labels:list, size:int, progress):
 class FramePool:
     "Rendered frames with the numbers that made them: `images` uint8 `(n,3,size,size)`, `z`, `cls`, `e`, `phase`."
     def __init__(self,
-        path,           # file of pixels; made, or continued, where it is not complete
-        n:int,          # frames, rounded up to whole blocks
-        size:int=128,   # pixels a side
-        seed:int=0,     # of the numbers that make them
-        progress=iter,  # wraps the iteration over blocks, e.g. `tqdm`
+        path:PathLike,              # file of pixels; made, or continued, where it is not complete
+        n:int,                      # frames, rounded up to whole blocks
+        size:int=128,               # pixels a side
+        seed:int=0,                 # of the numbers that make them
+        progress:Progress=iter,     # wraps the iteration over blocks, e.g. `tqdm`
     ):
         labels = [_block(seed, i) for i in range(-(-n//_BLOCK))]
         for k in labels[0]: setattr(self, k, torch.cat([b[k] for b in labels]))
@@ -71,9 +71,9 @@ class FramePool:
     def __len__(self): return len(self.cls)
 
     def batch(self,
-        n:int,                      # frames
-        generator:torch.Generator,  # of the choice
-        only=slice(None),           # rows that are wanted: the others are drawn, not read
+        n:int,                                  # frames
+        generator:torch.Generator,              # of the choice
+        only:Tensor|slice=slice(None),     # rows that are wanted: the others are drawn, not read
     )->dict:
         "`n` random frames: `frames` in [-1,1], `z`, `cls`, `e`, `phase` and the condition `c`."
         i = torch.randint(len(self), (n,), generator=generator)[only]
@@ -139,9 +139,9 @@ def training_sound(
 # %% ../nbs/60_sources.ipynb #22b1069c
 @patch
 def add_world(self:SoundPool,
-    n:int,          # sounds
-    seed:int,       # of all of them
-    progress=iter,  # wraps the iteration over sounds
+    n:int,                      # sounds
+    seed:int,                   # of all of them
+    progress:Progress=iter,     # wraps the iteration over sounds
 ):
     "Add sounds of the world."
     for i in progress(range(n)):
@@ -162,8 +162,8 @@ def add_recordings(self:SoundPool,
 # %% ../nbs/60_sources.ipynb #393c858e
 @patch
 def windows(self:SoundPool,
-    i,          # numbers of clips
-    t,          # numbers of frames; both broadcast to a shape
+    i:Tensor,   # numbers of clips
+    t:Tensor,   # numbers of frames; both broadcast to a shape
 )->Tensor:      # `(*shape,1,n_mels,width)` in [0,1]
     "The windows of clips at frames."
     i, t = torch.broadcast_tensors(torch.as_tensor(i), torch.as_tensor(t))
@@ -224,16 +224,16 @@ def _keep(pool:SoundPool, path, made:dict):
 
 # %% ../nbs/60_sources.ipynb #643017e8
 def training_sounds(
-    path,                   # where the pool is kept; made, or made anew, if it is not there with these settings
-    world:int,              # clips of the world
-    folder:str='',          # recordings, as `recordings.Recordings` takes them; empty: none
-    recorded:int=0,         # random pieces of recordings
-    holdout:str='',         # recordings that are not touched, comma between names
-    seed:int=0,             # of the world's sounds and of the pieces
-    seconds:float=4.,       # as in `SoundPool`
-    fps:float=15,           # as in `SoundPool`
-    spec:MelSpec=SMALL_MEL, # as in `SoundPool`
-    progress=iter,          # wraps the iteration over clips of the world
+    path:PathLike,              # where the pool is kept; made, or made anew, if it is not there with these settings
+    world:int,                  # clips of the world
+    folder:str='',              # recordings, as `recordings.Recordings` takes them; empty: none
+    recorded:int=0,             # random pieces of recordings
+    holdout:str='',             # recordings that are not touched, comma between names
+    seed:int=0,                 # of the world's sounds and of the pieces
+    seconds:float=4.,           # as in `SoundPool`
+    fps:float=15,               # as in `SoundPool`
+    spec:MelSpec=SMALL_MEL,     # as in `SoundPool`
+    progress:Progress=iter,     # wraps the iteration over clips of the world
 )->SoundPool:
     "What the stages that listen are trained on."
     pool = SoundPool(seconds, fps, spec)
@@ -259,9 +259,9 @@ def stretches(
 
 @patch
 def add_shards(self:SoundPool,
-    shards:Shards,  # at the spec's rate
-    places:list,    # as `stretches` lists them
-    progress=iter,  # wraps the iteration over clips
+    shards:Shards,              # at the spec's rate
+    places:list,                # as `stretches` lists them
+    progress:Progress=iter,     # wraps the iteration over clips
 ):
     "Add the sound of each stretch."
     inside = {}
@@ -273,12 +273,12 @@ def add_shards(self:SoundPool,
 
 # %% ../nbs/60_sources.ipynb #a648dcc6
 def footage_sounds(
-    path,                   # where the pool is kept; made, or made anew, if it is not there with these settings
-    shards:Shards,          # the set
-    places:list,            # as `stretches` lists them
-    seconds:float=4.,       # as in `SoundPool`
-    spec:MelSpec=SMALL_MEL, # as in `SoundPool`
-    progress=iter,          # wraps the iteration over clips
+    path:PathLike,              # where the pool is kept; made, or made anew, if it is not there with these settings
+    shards:Shards,              # the set
+    places:list,                # as `stretches` lists them
+    seconds:float=4.,           # as in `SoundPool`
+    spec:MelSpec=SMALL_MEL,     # as in `SoundPool`
+    progress:Progress=iter,     # wraps the iteration over clips
 )->SoundPool:
     "The sounds of a set of footage."
     pool = SoundPool(seconds, shards.fps, spec)
@@ -303,11 +303,11 @@ def _sentences(name:str)->list[str]:
 # %% ../nbs/60_sources.ipynb #db955b2d
 @torch.no_grad()
 def class_texts(
-    space,      # a `ClipSpace`
-    n:int=32,   # captions of each of the world's classes
-    seed:int=0, # of the captions
+    space:nn.Module|None,   # a `ClipSpace`
+    n:int=32,               # captions of each of the world's classes
+    seed:int=0,             # of the captions
     classes:tuple=CLASSES,  # names, of the world's classes or of others
-)->Tensor:      # `(classes, d)`, unit length
+)->Tensor:                  # `(classes, d)`, unit length
     "The text embedding of each class: the mean of its captions, or of sentences with its name."
     g = torch.Generator().manual_seed(seed)
     def words(name): return _captions(CLASSES.index(name), n, g) if name in CLASSES else _sentences(name)

@@ -7,6 +7,8 @@ __all__ = ['EarStage', 'confusion']
 
 # %% ../nbs/68_stages_ears.ipynb #3050b38c
 import torch
+from collections.abc import Iterable
+from types import SimpleNamespace
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
@@ -19,8 +21,8 @@ from .train import Stage, rows
 class EarStage(Stage):
     "Trains the linear map of an ear on features that are there already. Its net is `head`."
     def __init__(self,
-        kept:dict,  # `x`, `y` of `window_features`, `clips`, `of` of `clip_features`
-        p,          # settings: `steps`, `batch_size`, `clip_share`, `lr`, `weight_decay`
+        kept:dict,          # `x`, `y` of `window_features`, `clips`, `of` of `clip_features`
+        p:SimpleNamespace,  # settings: `steps`, `batch_size`, `clip_share`, `lr`, `weight_decay`
     ):
         super().__init__()
         self.p = p
@@ -53,7 +55,7 @@ def batch(self:EarStage,
 
 # %% ../nbs/68_stages_ears.ipynb #469f668a
 @patch
-def step(self:EarStage, batch):
+def step(self:EarStage, batch:dict|tuple):
     b = self.to_device(batch)
     x = b['features']
     kept = drawn(lambda n: F.dropout(x.new_ones(n, x.shape[1]), .4), len(x))
@@ -76,10 +78,10 @@ def fold_into(self:EarStage,
 
 # %% ../nbs/68_stages_ears.ipynb #3021267f
 def confusion(
-    ear:Ear,        # that listens
-    items,          # `(wave, class)`, waves `(channels,samples)` at 44.1 kHz
-    fps:float=15,   # frames a second
-)->Tensor:          # `(classes,len(HEARD))`, rows sum to 1, or to 0 where there is no recording
+    ear:Ear,            # that listens
+    items:Iterable,     # `(wave, class)`, waves `(channels,samples)` at 44.1 kHz
+    fps:float=15,       # frames a second
+)->Tensor:              # `(classes,len(HEARD))`, rows sum to 1, or to 0 where there is no recording
     "Class of the sound against class heard, in shares of frames; what is none of the classes is no answer."
     n = len(CLASSES)
     table = torch.zeros(n, len(HEARD), dtype=torch.float64)

@@ -9,10 +9,12 @@ __all__ = ['numbered', 'ClipStage', 'embedded', 'SoundPairs', 'embedded_moments'
 # %% ../nbs/63_stages_embedding.ipynb #72337757
 import torch
 from fastcore.basics import patch
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from torch import Tensor
 from torch.nn.functional import normalize
-from .core import load_model, save_model
+from .core import load_model, PathLike, Progress, save_model
 from .clipspace import ClipSpace, SoundEncoder, colour_spectrogram, mask_spectrogram
 from .landscapes import CLASSES, caption
 from .losses import info_nce, same_event, sound_loss
@@ -34,8 +36,8 @@ class ClipStage(Stage):
 
     def __init__(self,
         space:ClipSpace,    # whose CLIP is trained
-        source,             # `.batch(n, generator)` has `frames` (n,3,H,W) in [-1,1], `cls`, `e` (n,), `z` (n,16)
-        p,                  # settings: `steps`, `batch_size`, `lr`
+        source:object,      # `.batch(n, generator)` has `frames` (n,3,H,W) in [-1,1], `cls`, `e` (n,), `z` (n,16)
+        p:SimpleNamespace,  # settings: `steps`, `batch_size`, `lr`
     ):
         super().__init__()
         self.space, self.source = space, source
@@ -44,12 +46,12 @@ class ClipStage(Stage):
         self.nets, self.opts = dict(clip=space.clip), dict(clip=opt)
         self.scheds = dict(clip=torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1))
 
-    def setup(self, device='auto'):
+    def setup(self, device:str='auto'):
         super().setup(device)
         self.space.to(self.device)
         return self
 
-    def batch(self, step, generator):
+    def batch(self, step:int, generator:torch.Generator):
         b = self.source.batch(self.p.batch_size, generator)
         words = [caption(c, e, z, generator) for c,e,z in zip(b['cls'], b['e'], b['z'])]
         whole = dict(frames=b['frames'], caption=words, number=numbered(words))
@@ -57,7 +59,7 @@ class ClipStage(Stage):
 
 # %% ../nbs/63_stages_embedding.ipynb #9bc0805c
 @patch
-def step(self:ClipStage, batch):
+def step(self:ClipStage, batch:dict):
     b = self.to_device(batch)
     with self.autocast(): v, t = self.space.image(b['frames']), self.space.text(b['caption'])
     v, t = all_rows(v), all_rows(t)
@@ -69,12 +71,12 @@ def step(self:ClipStage, batch):
 # %% ../nbs/63_stages_embedding.ipynb #530e2366
 @torch.no_grad()
 def embedded(
-    space:ClipSpace,    # which embeds
-    frames,             # `images` uint8 (n,3,H,W), `cls`, `e`, `z`, as `sources.FramePool`
-    n:int,              # that many of them
-    seed:int=0,         # of the captions
-    progress=iter,      # wraps the iteration, e.g. `tqdm`
-)->tuple[Tensor, Tensor]:   # `(n,d)` of pictures, `(n,d)` of words
+    space:ClipSpace,            # which embeds
+    frames:object,              # `images` uint8 (n,3,H,W), `cls`, `e`, `z`, as `sources.FramePool`
+    n:int,                      # that many of them
+    seed:int=0,                 # of the captions
+    progress:Progress=iter,     # wraps the iteration, e.g. `tqdm`
+)->tuple[Tensor, Tensor]:       # `(n,d)` of pictures, `(n,d)` of words
     "The embeddings of the first `n` frames and of a caption for each."
     g = torch.Generator().manual_seed(seed)
     parts = [range(i, min(i + 100, n)) for i in range(0, n, 100)]
@@ -94,8 +96,8 @@ def _by_intensity(cls:Tensor, e:Tensor)->list[Tensor]:
 class SoundPairs:
     "Windows of sound with the embeddings of a frame and of a caption of the same event: a source for `SoundStage`."
     def __init__(self,
-        sounds,         # `.batch(n, T, generator)` has `windows`, `cls`, `e`, as `sources.SoundPool`
-        frames,         # what can be paired, see `embedded`
+        sounds:object,  # `.batch(n, T, generator)` has `windows`, `cls`, `e`, as `sources.SoundPool`
+        frames:object,  # what can be paired, see `embedded`
         images:Tensor,  # of frames `(n,d)`, as `embedded` gives them
         texts:Tensor,   # of captions `(n,d)`
     ):
@@ -125,12 +127,12 @@ def batch(self:SoundPairs,
 # %% ../nbs/63_stages_embedding.ipynb #d6493de8
 @torch.no_grad()
 def embedded_moments(
-    space:ClipSpace,    # which embeds
-    source,             # `.sounds` and `.shown(i, t, want, generator)`, as in the room `batches`
-    n:int,              # moments
-    seed:int=0,         # of their choice
-    progress=iter,      # wraps the iteration, e.g. `tqdm`
-)->dict:                # `clip`, `moment` `(n,)`, numbers in `source.sounds`; `image`, `text` `(n,d)`
+    space:ClipSpace,            # which embeds
+    source:object,              # `.sounds` and `.shown(i, t, want, generator)`, as in the room `batches`
+    n:int,                      # moments
+    seed:int=0,                 # of their choice
+    progress:Progress=iter,     # wraps the iteration, e.g. `tqdm`
+)->dict:                        # `clip`, `moment` `(n,)`, numbers in `source.sounds`; `image`, `text` `(n,d)`
     "Random moments, every class equally often, and where CLIP puts their frames and captions."
     g, at = torch.Generator().manual_seed(seed), space.mean.device
     i = source.sounds.pick(n, g)
@@ -147,9 +149,9 @@ def embedded_moments(
 
 # %% ../nbs/63_stages_embedding.ipynb #ebaa12f3
 def made_once(
-    path,       # a `.safetensors` file
-    made:dict,  # what decides the tensors, as JSON
-    make,       # makes them: name -> tensor
+    path:PathLike,  # a `.safetensors` file
+    made:dict,      # what decides the tensors, as JSON
+    make:Callable,  # makes them: name -> tensor
 )->dict:
     "The tensors in the file, if it was made of the same; else they are made, and written there."
     if Path(path).exists():
@@ -163,7 +165,7 @@ def made_once(
 class Moments:
     "Windows of sound with the embeddings of the frame and the caption of the same moment: a source for `SoundStage`."
     def __init__(self,
-        sounds,         # `cls`, `e`, `.windows(i, t)`, as `sources.SoundPool`
+        sounds:object,  # `cls`, `e`, `.windows(i, t)`, as `sources.SoundPool`
         embedded:dict,  # as `embedded_moments` gives them
     ):
         self.sounds, self.embedded = sounds, embedded
@@ -185,8 +187,8 @@ class SoundStage(Stage):
 
     def __init__(self,
         encoder:SoundEncoder,   # trained
-        source,             # a `SoundPairs` or `Moments`
-        p,                  # settings: `steps`, `batch_size`, and `lr`, the height of AdamW's one cycle
+        source:object,          # a `SoundPairs` or `Moments`
+        p:SimpleNamespace,      # settings: `steps`, `batch_size`, and `lr`, the height of AdamW's one cycle
     ):
         super().__init__()
         self.source, self.p = source, p
@@ -196,13 +198,13 @@ class SoundStage(Stage):
         self.emas = dict(sound=ema_of(encoder, .995))
         self.scheds = dict(sound=torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1))
 
-    def batch(self, step, generator):
+    def batch(self, step:int, generator:torch.Generator):
         n = self.p.batch_size
         return rows(self.source.batch(n, generator), share(n))
 
 # %% ../nbs/63_stages_embedding.ipynb #773aa2ac
 @patch
-def step(self:SoundStage, batch):
+def step(self:SoundStage, batch:dict):
     b, encoder = self.to_device(batch), self.nets['sound']
     both = torch.cat([b['windows'], b['masked']])[:,0]
     with self.autocast(): found = encoder(both).chunk(2)
@@ -230,9 +232,9 @@ def zero_shot(
 @torch.no_grad()
 def heard(
     encoder:SoundEncoder,   # which embeds
-    sounds,             # `len`, `T`, `.windows(i, t)`, as `sources.SoundPool`
-    device='cpu',       # where the encoder is
-)->Tensor:              # `(n,d)` on the CPU
+    sounds:object,          # `len`, `T`, `.windows(i, t)`, as `sources.SoundPool`
+    device:str='cpu',       # where the encoder is
+)->Tensor:                  # `(n,d)` on the CPU
     "The mean embedding of each clip of sound."
     def windows(i): return sounds.windows(i, torch.arange(sounds.T)).to(device)
     def one(i): return normalize(encoder(windows(i)).float(), dim=-1).mean(0)

@@ -8,12 +8,14 @@ __all__ = ['warm_start', 'cosine_fall', 'GeneratorStage', 'draw', 'mean_latent',
 
 # %% ../nbs/62_stages_generator.ipynb #e8df8f0a
 import math
+from collections.abc import Callable
+from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from . import stylegan3
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 from .critics import ProjectedCritic, augment
 from .losses import adversarial, l1, perceptual, r1
 from .processes import all_rows, share
@@ -79,11 +81,11 @@ class GeneratorStage(Stage):
     needs = 'frames', 'cls', 'truth'
 
     def __init__(self,
-        generator:nn.Module,    # trained: StyleGAN2 or 3
-        critic:ProjectedCritic, # trained
-        source,                 # its batches have what `needs` says, see the room `batches`
-        label,                  # batch -> `(n,c_dim)`, or None for a generator without labels
-        p,                      # settings, see the table in this notebook
+        generator:nn.Module,        # trained: StyleGAN2 or 3
+        critic:ProjectedCritic,     # trained
+        source:object,              # its batches have what `needs` says, see the room `batches`
+        label:Callable|None,        # batch -> `(n,c_dim)`, or None for a generator without labels
+        p:SimpleNamespace,          # settings, see the table in this notebook
     ):
         super().__init__()
         self.source, self.label = source, label
@@ -99,9 +101,9 @@ class GeneratorStage(Stage):
 # %% ../nbs/62_stages_generator.ipynb #db0253ab
 @patch
 def drawn(self:GeneratorStage,
-    n:int,                      # rows
-    generator:torch.Generator,  # of all that is drawn
-    only=slice(None),           # rows that are wanted
+    n:int,                                  # rows
+    generator:torch.Generator,              # of all that is drawn
+    only:Tensor|slice=slice(None),     # rows that are wanted
 )->dict:
     "`frames` (n,3,H,W), the scene `z` of each, its label `c`."
     b = self.source.batch(n, 1, generator, self.needs, only)
@@ -156,7 +158,7 @@ def teach(self:GeneratorStage,
 
 # %% ../nbs/62_stages_generator.ipynb #db52cbf3
 @patch
-def step(self:GeneratorStage, batch):
+def step(self:GeneratorStage, batch:dict):
     p, d = self.p, self.nets['critic']
     b = self.to_device(batch)
     terms, *maps = self.reconstruction(b)
@@ -172,7 +174,7 @@ def step(self:GeneratorStage, batch):
 
 # %% ../nbs/62_stages_generator.ipynb #b2679868
 @patch
-def sample(self:GeneratorStage, path):
+def sample(self:GeneratorStage, path:PathLike):
     "Real and generated frames of the same `(z, c)`: three and three in a row."
     b = self.to_device(self.drawn(27, torch.Generator().manual_seed(0)))
     fake = self.emas['generator'].module(b['z'], b['c']).float().clamp(-1, 1)
@@ -221,7 +223,7 @@ class AdversarialStage(GeneratorStage):
     "Trains a StyleGAN on pictures alone, with or without classes: nothing but the critic says what is right."
     needs = 'frames', 'cls'
 
-    def drawn(self, n, generator, only=slice(None)):
+    def drawn(self, n:int, generator:torch.Generator, only:Tensor|slice=slice(None)):
         "`frames` (n,3,H,W) with their labels `c`; two scenes `z` (n,z_dim), `other`; the first `layer` of the other."
         b = self.source.batch(n, 1, generator, self.needs, only)
         g = self.nets['generator']
@@ -264,7 +266,7 @@ def doubt(self:AdversarialStage,
 
 # %% ../nbs/62_stages_generator.ipynb #3ca9cbf9
 @patch
-def step(self:AdversarialStage, batch):
+def step(self:AdversarialStage, batch:dict):
     b = self.to_device(batch)
     fake, g = self.convince(b)
     return dict(g=g, **self.doubt(b, fake))

@@ -7,13 +7,15 @@ __all__ = ['LEVELS', 'fitting_codes', 'codes_at', 'random_codes', 'new_encoder',
 
 # %% ../nbs/64_stages_inversion.ipynb #859b3fb7
 import matplotlib.pyplot as plt
+from collections.abc import Callable
+from types import SimpleNamespace
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from .clipspace import ClipSpace, colour_spectrogram
 from .inversion import Inversion, PSPInversion
 from .landscapes import CLASSES
-from .core import SgsvgError
+from .core import PathLike, SgsvgError
 from .losses import clip_terms, latent_reg, mse
 from .processes import part, share
 from .train import Stage, ema_of, rows
@@ -26,7 +28,7 @@ LEVELS = 21     # intensities in a table of fitting codes
 @torch.no_grad()
 def fitting_codes(
     generator:nn.Module,    # with `.mapping` and `.z_dim`
-    condition,              # class `(n,)`, intensity `(n,)`, phases `(n,2)` -> `(n,c_dim)`
+    condition:Callable,     # class `(n,)`, intensity `(n,)`, phases `(n,2)` -> `(n,c_dim)`
     draws:int,              # scenes and phases of which a code is the mean
     seed:int=0,             # of these
 )->Tensor:                  # `(classes,LEVELS,w_dim)`
@@ -57,7 +59,7 @@ def codes_at(
 @torch.no_grad()
 def random_codes(
     generator:nn.Module,    # with `.mapping` and `.z_dim`
-    condition,              # as for `fitting_codes`
+    condition:Callable,     # as for `fitting_codes`
     seed:int=0,             # of the scenes
     k:int=5,                # how many
 )->Tensor:                  # `(k,num_ws,w_dim)`
@@ -95,11 +97,11 @@ class InversionStage(Stage):
         generator:nn.Module,    # frozen
         space:ClipSpace,        # frozen
         texts:Tensor,           # embeddings of the classes in words, `(classes,d)`
-        source,                 # `T`, `cls`, `e`, `.pick(n, generator)`, `.windows(i, t)`, as `sources.SoundPool`
+        source:object,          # `T`, `cls`, `e`, `.pick(n, generator)`, `.windows(i, t)`, as `sources.SoundPool`
         table:Tensor|None,      # as `fitting_codes` makes it; None: nobody knows codes that fit
         pull:Tensor,            # what the regulariser pulls to, see `losses.reg_targets`
         how:Variant,            # its `clip` and `heads` count here
-        p,                      # settings, see the table in this notebook
+        p:SimpleNamespace,      # settings, see the table in this notebook
     ):
         super().__init__()
         self.generator, self.space = generator, space
@@ -115,7 +117,7 @@ class InversionStage(Stage):
         one_cycle = torch.optim.lr_scheduler.OneCycleLR(opt, rates, total_steps=p.steps + 1, pct_start=.1)
         self.scheds = dict(inversion=one_cycle)
 
-    def setup(self, device='auto'):
+    def setup(self, device:str='auto'):
         super().setup(device)
         self.pull = self.pull.to(self.device)
         for net in (self.generator, self.space): net.to(self.device)
@@ -163,7 +165,7 @@ def terms(self:InversionStage, b:dict)->dict:
 
 # %% ../nbs/64_stages_inversion.ipynb #1efb7d92
 @patch
-def step(self:InversionStage, batch):
+def step(self:InversionStage, batch:dict):
     p, terms = self.p, self.terms(self.to_device(batch))
     weights = dict(latent=p.latent_weight, motion=p.motion_weight, clip=p.clip_weight, reg=p.lambda_b)
     loss = sum(weights[k]*v for k,v in terms.items())
@@ -173,7 +175,7 @@ def step(self:InversionStage, batch):
 
 # %% ../nbs/64_stages_inversion.ipynb #45154ae3
 @patch
-def sample(self:InversionStage, path):
+def sample(self:InversionStage, path:PathLike):
     "A clip of each class, a row each: eight moments of it."
     source, every = self.source, max(1, self.source.T//8)
     first = [int((source.cls == c).nonzero()[0]) for c in source.cls.unique()]

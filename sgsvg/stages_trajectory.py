@@ -7,13 +7,14 @@ __all__ = ['codes_of', 'world_path', 'mistakes', 'Stretches', 'new_critics', 'fr
 
 # %% ../nbs/65_stages_trajectory.ipynb #ca149579
 from contextlib import contextmanager
+from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 from .clipspace import ClipSpace, resize_crop
-from .core import amp_dtype
+from .core import amp_dtype, PathLike, Progress
 from .critics import VIDEO_CRITICS, ImageCritic
 from .landscapes import CLASSES, FAST, SLOW
 from .losses import adversarial, clip_terms, latent_reg, mse, r1
@@ -26,10 +27,10 @@ from .video import grid
 # %% ../nbs/65_stages_trajectory.ipynb #fde49a17
 @torch.no_grad()
 def codes_of(
-    encoder:nn.Module,  # sound inversion
-    sounds,             # `len`, `T`, `.windows(i, t)`, as `sources.SoundPool`
-    progress=iter,      # wraps the iteration over clips, e.g. `tqdm`
-)->Tensor:              # `(len(sounds),T,num_ws,w_dim)`, half precision
+    encoder:nn.Module,          # sound inversion
+    sounds:object,              # `len`, `T`, `.windows(i, t)`, as `sources.SoundPool`
+    progress:Progress=iter,     # wraps the iteration over clips, e.g. `tqdm`
+)->Tensor:                      # `(len(sounds),T,num_ws,w_dim)`, half precision
     "The code of every window of every clip."
     amp, times = amp_dtype(torch.device('cpu')), torch.arange(sounds.T)
     def code(i):
@@ -39,7 +40,7 @@ def codes_of(
 # %% ../nbs/65_stages_trajectory.ipynb #479ac478
 def world_path(
     generator:nn.Module,    # with `.mapping`
-    world,                  # with `condition` and `phases`
+    world:object,           # with `condition` and `phases`
     fps:float,              # frames a second
     z:Tensor,               # scenes `(B,z_dim)`
     cls:Tensor,             # `(B,)`
@@ -79,10 +80,10 @@ def _another(cls:Tensor, generator:torch.Generator)->Tensor:
 class Stretches:
     "Stretches of sounds with their codes: a source for `TrajectoryStage`."
     def __init__(self,
-        sounds,         # `T`, `fps`, `cls`, `e`, `.pick(n, generator)`, `.windows(i, t)`, as `sources.SoundPool`
-        codes:Tensor,   # of its windows, see `codes_of`
-        z_dim:int,      # numbers that describe a scene
-        p,              # settings: `batch_size`, `T`, `drawn`, `misheard`, `misheard_run`
+        sounds:object,      # `T`, `fps`, `cls`, `e`, `.pick(n, generator)`, `.windows(i, t)`, as `sources.SoundPool`
+        codes:Tensor,       # of its windows, see `codes_of`
+        z_dim:int,          # numbers that describe a scene
+        p:SimpleNamespace,  # settings: `batch_size`, `T`, `drawn`, `misheard`, `misheard_run`
     ):
         self.sounds, self.codes = sounds, codes
         self.z_dim, self.p = z_dim, p
@@ -188,9 +189,9 @@ class TrajectoryStage(Stage):
         source:Stretches,       # what it learns from
         pull:Tensor,            # what the regulariser pulls to, see `losses.reg_targets`
         how:Variant,            # what it says of the trajectory, `trajectory` knows already
-        p,                      # settings, see the table in this notebook
-        world=None,             # knows the path and paints real clips, see `world_path`; None: nobody knows
-        footage=None,           # then real clips come from here: a source, see the room `batches`
+        p:SimpleNamespace,      # settings, see the table in this notebook
+        world:object=None,      # knows the path and paints real clips, see `world_path`; None: nobody knows
+        footage:object=None,    # then real clips come from here: a source, see the room `batches`
     ):
         super().__init__()
         self.generator, self.space = generator, space
@@ -207,7 +208,7 @@ class TrajectoryStage(Stage):
         one_cycle = torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1, pct_start=.1)
         self.scheds = dict(trajectory=one_cycle)
 
-    def setup(self, device='auto'):
+    def setup(self, device:str='auto'):
         super().setup(device)
         self.pull = self.pull.to(self.device)
         for net in (self.generator, self.space): net.to(self.device)
@@ -226,9 +227,9 @@ def path(self:TrajectoryStage,
 
 @patch
 def noise(self:TrajectoryStage,
-    z:Tensor,       # scenes
-    w_a:Tensor,     # codes
-    own=None,       # which rows of a batch they are; None: the batch is theirs
+    z:Tensor,               # scenes
+    w_a:Tensor,             # codes
+    own:Tensor|None=None,   # which rows of a batch they are; None: the batch is theirs
 )->Tensor:
     "The noise that they walk with."
     if self.how.noise != 'step': return scene_noise(self.generator, z)
@@ -323,7 +324,7 @@ def teach(self:TrajectoryStage,
 
 # %% ../nbs/65_stages_trajectory.ipynb #6e2b533e
 @patch
-def step(self:TrajectoryStage, batch):
+def step(self:TrajectoryStage, batch:dict):
     p, b = self.p, self.to_device(batch)
     (path, phase), terms = self.walk(b)
     weights = dict(latent=p.latent_weight, motion=p.motion_weight, reg=p.lambda_b)
@@ -341,7 +342,7 @@ def step(self:TrajectoryStage, batch):
 
 # %% ../nbs/65_stages_trajectory.ipynb #31d0f71b
 @patch
-def sample(self:TrajectoryStage, path):
+def sample(self:TrajectoryStage, path:PathLike):
     "One scene, a clip of each class, eight moments."
     sounds, codes = self.source.sounds, self.source.codes
     i = torch.cat([(sounds.cls == c).nonzero()[:1,0] for c in sounds.cls.unique()])

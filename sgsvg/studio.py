@@ -9,11 +9,12 @@ __all__ = ['MOST', 'Take', 'packed', 'Side', 'jpeg', 'explain', 'presets', 'save
 import anywidget, io, json, math, queue, tempfile, threading, time, torch
 import numpy as np
 from importlib.resources import files
+from collections.abc import Callable
 from pathlib import Path
 from fastcore.basics import patch
 from PIL import Image
 from torch import Tensor
-from .core import SgsvgError, write_json
+from .core import PathLike, SgsvgError, write_json
 from . import audio, video
 from .audio import mel_columns
 from .ears import EAR_MEL, Gain, HEARD, squash, unit_sum
@@ -29,7 +30,7 @@ class Take:
     "A file and its moments, as far as they are heard; `.wave` `(channels,samples)` at 44.1 kHz."
     def __init__(self,
         model:SoundVideo,   # whose ears are used
-        file,               # any file with sound
+        file:PathLike,      # any file with sound
     ):
         self.model, self.file = model, Path(file)
         self.wave = audio.read(file, RATE, MOST)[0]
@@ -177,13 +178,13 @@ def presets()->dict:   # name -> `Controls`
     return {name: controls_of(c) for name,c in found.items()}
 
 def save_preset(
-    path,               # the `.json` to write
+    path:PathLike,      # the `.json` to write
     controls:Controls,  # what it holds
 ):
     "Write controls as JSON."
     write_json(path, controls.as_dict())
 
-def load_preset(path)->Controls:
+def load_preset(path:PathLike)->Controls:
     "Read controls; `SgsvgError` for a file that holds none."
     try: data = json.loads(Path(path).read_text())
     except (OSError, ValueError) as e:
@@ -197,9 +198,9 @@ _PLAYED = 50e6   # bytes of a file that is sent to a page which does not have it
 class Desk:
     "The studio without its page: messages in, messages out by `send(message, buffers)`."
     def __init__(self,
-        send,                   # takes a dict, and a list of bytes
-        model='default',        # a name, a file, or a `SoundVideo`
-        folder='.',             # where exports go
+        send:Callable,              # takes a dict, and a list of bytes
+        model:object='default',     # a name, a file, or a `SoundVideo`
+        folder:PathLike='.',        # where exports go
     ):
         self.send, self.folder = send, Path(folder)
         self.kept = tempfile.TemporaryDirectory()
@@ -230,7 +231,7 @@ class Desk:
 
 # %% ../nbs/91_studio.ipynb #f037399a
 @patch
-def do_hello(self:Desk, message):
+def do_hello(self:Desk, message:dict):
     "What a page needs to draw itself, and the sound that is there."
     names = {f'dial {i+1}': n for i,n in enumerate(self.sides[0].walk.names)}
     gallery = {n: c.as_dict() for n,c in presets().items()}
@@ -249,7 +250,7 @@ def _tell(self:Desk, side:int):
 
 # %% ../nbs/91_studio.ipynb #14391802
 @patch
-def do_set(self:Desk, message):
+def do_set(self:Desk, message:dict):
     "New controls for a side, from the frame that is seen."
     side, controls = self.sides[message['side']], controls_of(message['controls'])
     if max(controls.sounds) >= max(1, len(self.files)):
@@ -258,7 +259,7 @@ def do_set(self:Desk, message):
     if self.live and message['side'] == 0: self.live.set(controls)
 
 @patch
-def do_preset(self:Desk, message):
+def do_preset(self:Desk, message:dict):
     "Controls from the gallery; bands of a sound that is not there are given to the first."
     side, controls = message['side'], presets()[message['name']].as_dict()
     controls['sounds'] = [k if k < max(1, len(self.files)) else 0 for k in controls['sounds']]
@@ -267,7 +268,7 @@ def do_preset(self:Desk, message):
 
 # %% ../nbs/91_studio.ipynb #ed87dc09
 @patch
-def do_model(self:Desk, message):
+def do_model(self:Desk, message:dict):
     "Another model for a side."
     i = message['side']
     new = self._side(message['name'])
@@ -277,7 +278,7 @@ def do_model(self:Desk, message):
 
 # %% ../nbs/91_studio.ipynb #faa5e0fb
 @patch
-def do_sound(self:Desk, message):
+def do_sound(self:Desk, message:dict):
     "A new sound; the old ones go."
     self._end_live()
     file = self._placed(message, 0)
@@ -291,7 +292,7 @@ def do_sound(self:Desk, message):
 
 # %% ../nbs/91_studio.ipynb #7f7352be
 @patch
-def do_beside(self:Desk, message):
+def do_beside(self:Desk, message:dict):
     "One more sound, for bands to follow."
     if not self.files: raise SgsvgError('drop the first sound before one beside it')
     file = self._placed(message, len(self.files))
@@ -340,7 +341,7 @@ def _tell_sound(self:Desk):
 
 # %% ../nbs/91_studio.ipynb #832a68ca
 @patch
-def do_frame(self:Desk, message):
+def do_frame(self:Desk, message:dict):
     "The pictures of a frame, of each side that is asked for."
     for i in message.get('sides', [0]):
         side = self.sides[i]
@@ -354,7 +355,7 @@ def _show(self:Desk, i:int, t:int, ws:Tensor, asked=None, **more):
     self.send(dict(kind='frame', side=i, t=t, places=side.place(ws), asked=asked, **more), [picture])
 
 @patch
-def do_explain(self:Desk, message):
+def do_explain(self:Desk, message:dict):
     "The map of a frame."
     why = explain(self.heard_by(self.sides[message.get('side', 0)])[0], message['t'])
     self.send(dict(kind='why', t=message['t'], **why), [])
@@ -362,7 +363,7 @@ def do_explain(self:Desk, message):
 # %% ../nbs/91_studio.ipynb #1f427c4e
 @patch
 def keep(self:Desk,
-    folder,             # the log to write
+    folder:PathLike,    # the log to write
     side:int=0,         # which of the two
     played:bool=True,   # with all that was moved while it played; else as the controls stand
 ):
@@ -378,7 +379,7 @@ def keep(self:Desk,
 
 # %% ../nbs/91_studio.ipynb #facb00a3
 @patch
-def do_export(self:Desk, message):
+def do_export(self:Desk, message:dict):
     "A film, pictures, or the log, beside the notebook."
     what, side = message['what'], message.get('side', 0)
     out = self._free(dict(mp4='studio.mp4', png='studio-pictures', log='studio-log')[what])
@@ -402,7 +403,7 @@ def _free(self:Desk, name:str)->Path:
 
 # %% ../nbs/91_studio.ipynb #9173814e
 @patch
-def do_live(self:Desk, message):
+def do_live(self:Desk, message:dict):
     "Play what comes from a microphone; `on` is false at its end."
     self._end_live()
     if not message['on']: return
@@ -430,7 +431,7 @@ def _shown(self:Desk, s:Shown):
     self.send(about, [jpeg(video.to_uint8(s.picture))])
 
 @patch
-def do_mic(self:Desk, message):
+def do_mic(self:Desk, message:dict):
     "Samples of a microphone, float32, one channel."
     x = np.frombuffer(message['buffers'][0], '<f4').copy()
     if self.inbox: self.inbox.put(torch.from_numpy(x)[None], int(message['sr']))
@@ -450,9 +451,9 @@ class Studio(anywidget.AnyWidget):
     _css = _asset('studio.css')
 
     def __init__(self,
-        sound=None,         # a file to begin with
-        model='default',    # a name, a file, or a `SoundVideo`
-        folder='.',         # where exports go
+        sound:PathLike|None=None,   # a file to begin with
+        model:object='default',     # a name, a file, or a `SoundVideo`
+        folder:PathLike='.',        # where exports go
     ):
         super().__init__()
         self.desk, self.todo = Desk(self.send, model, folder), queue.Queue()

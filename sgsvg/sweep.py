@@ -20,6 +20,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from pathlib import Path
 import yaml
 from fastcore.basics import patch
 from tqdm import tqdm
-from .core import SgsvgError, alone, atomic_path, number, write_json
+from .core import PathLike, SgsvgError, alone, atomic_path, number, write_json
 from .runs import FREE, Settings, cast, play
 
 # %% ../nbs/90_sweep.ipynb #9fa03687
@@ -95,7 +96,7 @@ def expand(
     return [fixed | {k: v for o in some for k,v in o.items()} for some in choices], varied
 
 # %% ../nbs/90_sweep.ipynb #af55a012
-def read_grid(path)->dict:
+def read_grid(path:PathLike)->dict:
     "The file of a sweep. `SgsvgError` where it is none."
     try: grid = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     except OSError as e: raise SgsvgError(f'{path}: {e.strerror}; give the YAML file of a sweep') from e
@@ -114,8 +115,8 @@ def experiments()->Path:
     return next(p for p in (package/'experiments', package.parent/'nbs'/'experiments') if p.is_dir())
 
 def find_notebook(
-    name:str,   # a path, or the name of an experiment
-    near='.',   # the folder that paths may start from
+    name:str,           # a path, or the name of an experiment
+    near:PathLike='.',  # the folder that paths may start from
 )->Path:
     "The file of a notebook; `SgsvgError` if there is none."
     for o in (Path(near)/name, Path(name), experiments()/f'{name}.ipynb'):
@@ -124,7 +125,7 @@ def find_notebook(
     raise SgsvgError(f'there is no notebook {name}: give the path of one, or one of {there}')
 
 # %% ../nbs/90_sweep.ipynb #0e289ea2
-def parameters(notebook)->dict[str, tuple]:
+def parameters(notebook:PathLike)->dict[str, tuple]:
     "Name -> (kind, default) of a notebook's parameters. `SgsvgError` where it has none."
     try: cells = json.loads(Path(notebook).read_text(encoding='utf-8'))['cells']
     except (OSError, ValueError, KeyError, TypeError) as e: raise SgsvgError(f'{notebook} is no notebook') from e
@@ -135,8 +136,8 @@ def parameters(notebook)->dict[str, tuple]:
 
 # %% ../nbs/90_sweep.ipynb #31251f81
 def resolve(
-    notebook,       # file
-    given:dict,     # name -> value
+    notebook:PathLike,  # file
+    given:dict,         # name -> value
 )->Settings:
     "The parameters as the notebook itself resolves them. `SgsvgError` as `settings` raises it."
     cells = 0
@@ -160,10 +161,10 @@ def _check(notebook, runs:list[dict], fixed:dict):
 WHERE = FREE - {'steps'}   # parameters that change nothing of what comes out
 
 def run_id(
-    notebook,       # file
-    given:dict,     # name -> value
-    known:dict,     # as from `parameters`
-)->str:             # ten hex digits
+    notebook:PathLike,  # file
+    given:dict,         # name -> value
+    known:dict,         # as from `parameters`
+)->str:                 # ten hex digits
     "The name of a run: a hash of the notebook's name and of its parameters."
     said = {k: cast(k, given.get(k, default), kind) for k,(kind,default) in known.items() if k not in WHERE}
     small = sorted(given) if said.get('tiny') else []   # a smoke test replaces what was not given
@@ -190,8 +191,8 @@ def _place(out:Path, id:str, given:dict, known:dict)->dict:
 
 # %% ../nbs/90_sweep.ipynb #e18eee13
 def plan(
-    grid,                   # a YAML file, or what would stand in it
-    out,                    # folder of the sweep
+    grid:PathLike|dict,     # a YAML file, or what would stand in it
+    out:PathLike,           # folder of the sweep
     here:bool=True,         # do the runs have this machine's devices?
 )->Plan:
     "Every run of a grid, checked. `SgsvgError` for an unknown name, a value of another kind, a net that is not there."
@@ -223,7 +224,7 @@ def _turn(lock:Path):
         yield
 
 # %% ../nbs/90_sweep.ipynb #8d2b7d14
-def status(folder)->dict:
+def status(folder:PathLike)->dict:
     "What came of a run: `state` is `finished`, `failed` (with `error`), `stopped` (it can go on) or `missing`."
     try: return json.loads((Path(folder)/'status.json').read_text())
     except (OSError, ValueError): return dict(state='missing', took=0., error='')
@@ -316,9 +317,9 @@ def _in_processes(n:int, jobs, log):
 
 # %% ../nbs/90_sweep.ipynb #e7cb57fa
 def slurm(
-    folder,         # for the logs
-    options:dict,   # of submitit: timeout_min, slurm_partition, ...; `cluster=local` runs them here
-):                  # an executor
+    folder:PathLike,    # for the logs
+    options:dict,       # of submitit: timeout_min, slurm_partition, ...; `cluster=local` runs them here
+):                      # an executor
     "Slurm's queue as an executor. `SgsvgError` where submitit or Slurm is not there, or for an option it has not."
     try: import submitit
     except ImportError: raise SgsvgError("Slurm needs submitit: pip install 'sgsvg[slurm]'") from None
@@ -336,7 +337,7 @@ def _flat(x, name='')->dict:
     if not isinstance(x, dict): return {name: x} if isinstance(x, (int, float, str)) else {}
     return {k: v for key,o in x.items() for k,v in _flat(o, f'{name}.{key}' if name else str(key)).items()}
 
-def last_metrics(folder)->dict:
+def last_metrics(folder:PathLike)->dict:
     "The last numbers that a run wrote: of `metrics.jsonl`, and of `result.json`."
     found = {}
     for name in ('metrics.jsonl', 'result.json'):
@@ -393,11 +394,11 @@ def estimate(
 
 # %% ../nbs/90_sweep.ipynb #0a55cde3
 def sweep(
-    grid,               # a YAML file, or what would stand in it
-    out,                # folder of the sweep
-    jobs:int=1,         # processes at a time, which share the machine's threads
-    executor=None,      # takes the runs instead: anything with `submit`, as in concurrent.futures
-)->list[dict]:          # a row a run, as in `out/results.csv`
+    grid:PathLike|dict,     # a YAML file, or what would stand in it
+    out:PathLike,           # folder of the sweep
+    jobs:int=1,             # processes at a time, which share the machine's threads
+    executor:object=None,   # takes the runs instead: anything with `submit`, as in concurrent.futures
+)->list[dict]:              # a row a run, as in `out/results.csv`
     """Do the runs of a grid that are not finished. A run that fails keeps its error, and the rest goes on.
     Called again, failed ones are tried once more, and trainings go on from their checkpoints.
     `SgsvgError` before any run where the grid cannot be meant, or another sweep works in the folder."""
@@ -451,7 +452,7 @@ def student(
     return low
 
 # %% ../nbs/90_sweep.ipynb #b9091557
-def interval(values)->tuple[float, float]:
+def interval(values:Iterable)->tuple[float, float]:
     "Mean of `values` and half the width of its 95 % interval, NaN where there is only one."
     n, mean = len(values), sum(values)/len(values)
     if n < 2: return mean, math.nan
@@ -459,7 +460,7 @@ def interval(values)->tuple[float, float]:
     return mean, student(n-1)*spread/math.sqrt(n)
 
 # %% ../nbs/90_sweep.ipynb #9c253e36
-def read_results(out)->tuple[list[dict], list[str]]:
+def read_results(out:PathLike)->tuple[list[dict], list[str]]:
     "Rows of a sweep's `results.csv`, numbers as such, and the names of what varies."
     try:
         varied = json.loads((Path(out)/'sweep.json').read_text())['varied']
@@ -517,7 +518,7 @@ def _record(path)->dict:
 # %% ../nbs/90_sweep.ipynb #d653a2bf
 class Comparison:
     "Runs side by side: `rows`, a row a run, and `curves()`. A notebook shows both."
-    def __init__(self, runs):   # folders
+    def __init__(self, runs:Iterable):   # folders
         self.runs = [_record(o) for o in runs]
         every = dict.fromkeys(k for r in self.runs for k in r['params'] if k not in OWN)
         said = {k: {repr(r['params'].get(k)) for r in self.runs} for k in every}
@@ -556,13 +557,13 @@ def _repr_mimebundle_(self:Comparison, **_):
 
 # %% ../nbs/90_sweep.ipynb #35616494
 def compare(
-    runs,           # folders of runs
+    runs:Iterable,  # folders of runs
 )->Comparison:      # a table and curves
     "Runs side by side. `SgsvgError` for a folder that holds no run."
     return Comparison(runs)
 
 # %% ../nbs/90_sweep.ipynb #78495028
-def summarise(out)->Path:
+def summarise(out:PathLike)->Path:
     "Run the summary notebook on a sweep's folder; the file it became."
     path, log = Path(out)/'summary.ipynb', str(Path(out)/'log')
     with _pool(1, log) as pool:

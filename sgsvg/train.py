@@ -9,6 +9,7 @@ __all__ = ['Stage', 'rows', 'ema_of', 'step_seeds', 'pack', 'unpack', 'save_stat
 import hashlib, inspect, math, signal, sys, threading, time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -46,7 +47,7 @@ class Stage:
         Every random choice is from `generator` (CPU) or torch's global one, both seeded by (seed, step)."""
         raise NotImplementedError
 
-    def step(self, batch)->dict:
+    def step(self, batch:object)->dict:
         """One step of training: losses `with self.autocast()`, `self.update` for each optimiser, `self.update_ema`.
         Returns the terms to log, numbers."""
         raise NotImplementedError
@@ -78,8 +79,8 @@ def to_device(self:Stage, batch:dict)->dict:
 
 # %% ../nbs/61_train.ipynb #7fbe4bea
 def rows(
-    batch,          # what a stage's `batch` gives, or a part of it
-    index,          # numbers of rows, or a slice
+    batch:object,           # what a stage's `batch` gives, or a part of it
+    index:Tensor|slice,     # numbers of rows, or a slice
 ):
     "Those rows of a batch; a number or a text, which has no rows, stays as it is."
     if isinstance(batch, dict): return {k: rows(v, index) for k,v in batch.items()}
@@ -461,10 +462,10 @@ def fit(
 
 # %% ../nbs/61_train.ipynb #4d8d066b
 def fit_with(
-    stage:Stage,    # as in `fit`
-    run:Run,        # as in `fit`
-    p,              # parameters of a notebook: those of `fit` that it has; `max_minutes` of 0 is never
-)->bool:            # as `fit`
+    stage:Stage,        # as in `fit`
+    run:Run,            # as in `fit`
+    p:SimpleNamespace,  # parameters of a notebook: those of `fit` that it has; `max_minutes` of 0 is never
+)->bool:                # as `fit`
     "Train `stage` as the parameters of a notebook say."
     names = inspect.signature(fit).parameters.keys() & vars(p).keys()
     given = {k: getattr(p, k) for k in names}

@@ -355,36 +355,36 @@ def target(self:Reader, kind:type):
 # %% ../nbs/44_unpickle.ipynb #5f41abb6
 class Moves:
     "The instructions that move, fill and call."
-    def MARK(r): r.mark()
-    def POP(r): r.last(1)
-    def POP_MARK(r): r.items()
-    def MEMOIZE(r): r.memo[len(r.memo)] = r.top()
-    def FRAME(r): r.source.need(r.source.number('<Q'))
-    def TUPLE(r):
+    def MARK(r:'Reader'): r.mark()
+    def POP(r:'Reader'): r.last(1)
+    def POP_MARK(r:'Reader'): r.items()
+    def MEMOIZE(r:'Reader'): r.memo[len(r.memo)] = r.top()
+    def FRAME(r:'Reader'): r.source.need(r.source.number('<Q'))
+    def TUPLE(r:'Reader'):
         items = r.items()
         r.stack.append(tuple(items))
-    def TUPLE1(r): r.stack.append(r.last(1))
-    def TUPLE2(r): r.stack.append(r.last(2))
-    def TUPLE3(r): r.stack.append(r.last(3))
-    def APPEND(r):
+    def TUPLE1(r:'Reader'): r.stack.append(r.last(1))
+    def TUPLE2(r:'Reader'): r.stack.append(r.last(2))
+    def TUPLE3(r:'Reader'): r.stack.append(r.last(3))
+    def APPEND(r:'Reader'):
         item, = r.last(1)
         r.target(list).append(item)
-    def APPENDS(r):
+    def APPENDS(r:'Reader'):
         items = r.items()
         r.target(list).extend(items)
-    def SETITEM(r):
+    def SETITEM(r:'Reader'):
         k, v = r.last(2)
         r.target(dict)[_key(k)] = v
-    def SETITEMS(r):
+    def SETITEMS(r:'Reader'):
         items = r.items()
         r.target(dict).update(zip(map(_key, items[::2]), items[1::2], strict=True))
-    def ADDITEMS(r):
+    def ADDITEMS(r:'Reader'):
         items = r.items()
         r.target(set).update(map(_key, items))
-    def GLOBAL(r):
+    def GLOBAL(r:'Reader'):
         module = r.source.line()
         r.stack.append(_name(module, r.source.line()))
-    def STACK_GLOBAL(r): r.stack.append(_name(*r.last(2)))
+    def STACK_GLOBAL(r:'Reader'): r.stack.append(_name(*r.last(2)))
 
 # %% ../nbs/44_unpickle.ipynb #2a9e5ce4
 def _called(what)->str: return what.name if type(what) is Name else f'a {type(what).__name__}'

@@ -238,7 +238,9 @@ def test_a_worker_that_dies(straight, tmp_path):
 def test_ctrl_c(straight, tmp_path):
     "One line, nothing is left running, and the next call goes on."
     (tmp_path/'grid.yaml').write_text(json.dumps(training(tmp_path)))
-    code = 'import sys; from sgsvg.cli import main; sys.exit(main())'
+    # a shell starts what runs in the background deaf to Ctrl-C
+    code = ('import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); '
+            'from sgsvg.cli import main; sys.exit(main())')
     run, others = begun(['-c', code, 'sweep', 'grid.yaml', 'a', '--jobs', '2'], tmp_path/'a', tmp_path)
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=60)
