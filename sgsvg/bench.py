@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['SOUND_HARM', 'PICTURE_HARM', 'METRICS', 'ENOUGH', 'SURE', 'STUDIES', 'BenchCard', 'BenchClip', 'drawn_clip',
            'bench_clip', 'middle', 'Harm', 'picture_readers', 'sound_readers', 'readings', 'Metric', 'Response',
-           'smallest', 'worth', 'respond', 'Bench', 'responses', 'costs', 'bench_rows', 'tidy_rows', 'write_rows',
-           'bench_page', 'show_smallest', 'show_responses']
+           'smallest', 'respond', 'Bench', 'responses', 'costs', 'bench_rows', 'tidy_rows', 'bench_page',
+           'show_smallest', 'show_responses']
 
 # %% ../nbs/84_bench.ipynb #24374901
-import csv
 import math
 import time
 from collections import defaultdict
@@ -27,13 +26,13 @@ from tqdm.auto import tqdm
 
 # %% ../nbs/84_bench.ipynb #839280f2
 from .audio import MelSpec, SMALL_MEL, loudness, n_frames, windows
-from .core import PathLike, SgsvgError, atomic_path
+from .core import SgsvgError
 from .distances import av_align, film_points, flow_speed, onset_strength, unrest
 from .foley import intensity, sound
 from .judge import read_frames
 from .landscapes import CLASSES
-from .metrics import (class_accuracy, frechet, gradient_energy, kernel_distance, lag_curve, nearest, pooled,
-                           scene_spread, sync)
+from .metrics import (class_accuracy, frechet, gradient_energy, kernel_distance, lag_curve, leave_out, nearest,
+                           pooled, scene_spread, sync)
 from .world import phases, random_truth, render
 
 # %% ../nbs/84_bench.ipynb #c90996d7
@@ -381,16 +380,7 @@ def smallest(
     return None
 
 # %% ../nbs/84_bench.ipynb #0306802b
-def worth(
-    stat:Callable,      # indices of clips -> float
-    card:BenchCard,     # how many there are
-    groups:int=9,       # each is left out once
-)->tuple:               # value, standard error, the values (groups,) without each; NaN where it has nothing to say
-    "A statistic of all clips with its delete-a-group jackknife error, as in `metrics.jackknife`."
-    group = torch.randperm(card.clips, generator=card.dice())%groups
-    value = stat(torch.arange(card.clips))
-    left = torch.tensor([stat((group != k).nonzero()[:,0]) for k in range(groups)], dtype=torch.float64)
-    return value, math.sqrt((groups-1)*left.var(correction=0).item()), left
+_GROUPS = 9     # of clips, each is left out once
 
 # %% ../nbs/84_bench.ipynb #526a22f8
 def respond(
@@ -402,7 +392,7 @@ def respond(
     real:dict,          # readings of other films
 )->Response:
     "What a metric says of one harm, at 0 and at each amount."
-    found = [worth(metric.stat(a, b, real), card) for a,b in zip(seen, heard)]
+    found = [leave_out(metric.stat(a, b, real), card.clips, _GROUPS, card.dice()) for a,b in zip(seen, heard)]
     amounts = (0, *harm.amounts)
     y = torch.stack([left for *_,left in found])
     x = torch.tensor(amounts, dtype=y.dtype)[:,None].expand_as(y)
@@ -504,17 +494,6 @@ def _tidy(x):
 def tidy_rows(rows:list)->list[dict]:
     "Rows as they are written: four figures, and nothing where a metric said nothing."
     return [{k: _tidy(v) for k,v in row.items()} for row in rows]
-
-def write_rows(
-    path:PathLike,  # the .csv to write, whole or not at all
-    rows:list,      # dicts with the same keys
-):
-    "A table, one row a line; a list as its values with spaces between."
-    with atomic_path(path) as part, open(part, 'w', newline='', encoding='utf-8') as f:
-        table = csv.DictWriter(f, list(rows[0]))
-        table.writeheader()
-        for row in rows:
-            table.writerow({k: ' '.join(map(str, v)) if isinstance(v, list) else v for k,v in row.items()})
 
 # %% ../nbs/84_bench.ipynb #b75f0ebc
 def _least(row:dict, n:int)->str:

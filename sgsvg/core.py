@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['PathLike', 'Progress', 'THREADS', 'watch', 'WATCHED', 'EMBEDDED', 'SgsvgError', 'number', 'whole', 'pick_device',
            'keep_memory', 'Watch', 'free_threads', 'in_threads', 'amp_dtype', 'seed_everything', 'discard', 'not_over',
-           'check_out', 'atomic_path', 'alone', 'write_json', 'keep_kwargs', 'save_model', 'model_file', 'load_model']
+           'check_out', 'atomic_path', 'alone', 'write_json', 'write_rows', 'keep_kwargs', 'save_model', 'model_file',
+           'load_model']
 
 # %% ../nbs/00_core.ipynb #15cdc51a
 import atexit
 import collections
+import csv
 import ctypes
 import errno
 import inspect
@@ -328,6 +330,18 @@ def write_json(
 ):
     "Write `data` to `path` as readable JSON, whole or not at all."
     with atomic_path(path) as p: p.write_text(json.dumps(data, indent=1) + '\n')
+
+def write_rows(
+    path:PathLike,      # the .csv to write
+    rows:list[dict],    # what one lacks stays empty; a list becomes its values with spaces between
+):
+    "Write a table, one row a line, whole or not at all."
+    names = list(dict.fromkeys(k for row in rows for k in row))
+    with atomic_path(path) as p, open(p, 'w', newline='', encoding='utf-8') as f:
+        table = csv.DictWriter(f, names)
+        table.writeheader()
+        for row in rows:
+            table.writerow({k: ' '.join(map(str, v)) if isinstance(v, list) else v for k,v in row.items()})
 
 # %% ../nbs/00_core.ipynb #8b9b3e62
 def keep_kwargs(

@@ -13,6 +13,8 @@ import matplotlib.pyplot as plt
 import torch
 from fastcore.basics import patch
 from torch import Tensor
+from torchmetrics.functional import spearman_corrcoef
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 # %% ../nbs/88_editing.ipynb #95cdd046
 from .audio import loudness, n_frames
@@ -95,7 +97,7 @@ def psnr(
     y:Tensor,   # of the same shape
 )->float:       # dB; more is nearer
     "Peak signal-to-noise ratio, $10\\log_{10}(4/\\mathrm{MSE})$ for numbers in [-1,1]."
-    return float(10*torch.log10(4/(x - y).square().mean()))
+    return float(peak_signal_noise_ratio(x, y, data_range=(-1., 1.)))
 
 # %% ../nbs/88_editing.ipynb #2d527f00
 @patch
@@ -200,8 +202,6 @@ def pair(self:Study,
     return row | dict(distance_told=self.distance(self.drawn(self.scene(i), cls), true)), [*pictures, true]
 
 # %% ../nbs/88_editing.ipynb #c816a110
-def _ranks(x:Tensor)->Tensor: return x.argsort().argsort().double()
-
 @patch
 def strength(self:Study,
     pivot:Pivot,    # of a picture
@@ -211,7 +211,7 @@ def strength(self:Study,
     "Spearman's correlation of strength, 0 to 1, and the judge's probability of the target."
     strengths = torch.linspace(0, 1, 9)
     probs = [self.seen(self.editor.edit(pivot, way, s.item()), cls)[1] for s in strengths]
-    return torch.corrcoef(torch.stack([_ranks(strengths), _ranks(torch.tensor(probs))]))[0,1].item()
+    return spearman_corrcoef(torch.tensor(probs), strengths).item()
 
 # %% ../nbs/88_editing.ipynb #a974d725
 @patch
@@ -457,6 +457,9 @@ def show_searches(curves:list):     # of each picture, see `Study.curve`
     aim.plot(mean['steps'], mean['target'], 'o-')
     near.set(ylabel='distance', ylim=(0, None))
     aim.set(ylabel='probability of the target', ylim=(0, 1.05))
-    for ax in axs: ax.set(xscale='log', xlabel='steps of the search')
+    for ax in axs:
+        ax.set(xscale='log', xlabel='steps of the search')
+        ax.set_xticks(mean['steps'], mean['steps'])
+        ax.minorticks_off()
     near.legend(frameon=False)
     return fig

@@ -8,8 +8,8 @@ __all__ = ['APART', 'MIN_STD', 'FIGURES', 'NOT_MEASURED', 'LINES', 'BANDS', 'FAC
            'reference', 'Reading', 'watch_films', 'tables', 'reference_features', 'with_interval', 'class_table',
            'class_results', 'follow', 'shuffled_sync', 'syncs', 'sync_results', 'look_results', 'detail_results',
            'start_results', 'figures', 'origin_results', 'memory_results', 'realtime_factor', 'measured', 'storm',
-           'paces', 'speed_results', 'write_figures', 'write_results', 'card_facts', 'Line', 'verdict', 'short_table',
-           'results_table', 'band_shares', 'band_results', 'show_confusion', 'show_sync', 'show_films']
+           'paces', 'speed_results', 'rounded', 'write_figures', 'write_results', 'card_facts', 'Line', 'verdict',
+           'short_table', 'results_table', 'band_shares', 'band_results', 'show_confusion', 'show_sync', 'show_films']
 
 # %% ../nbs/85_evaluation.ipynb #5172fb08
 import math, statistics, subprocess, sys, tempfile, time, wave as wavefile
@@ -557,9 +557,9 @@ def speed_results(
     return NOT_MEASURED | found
 
 # %% ../nbs/85_evaluation.ipynb #428933f5
-def _tidy(value):
+def rounded(value:object):
     "Numbers as they are written: four places."
-    if isinstance(value, list): return [_tidy(x) for x in value]
+    if isinstance(value, list): return [rounded(x) for x in value]
     return round(value, 4) if isinstance(value, float) else value
 
 # %% ../nbs/85_evaluation.ipynb #58773da7
@@ -569,7 +569,7 @@ def write_figures(
     facts:dict,     # what they were measured with
 )->dict:            # what was written
     "Write one flat table, whole or not at all. `SgsvgError` for a number that is not finite."
-    table = {k: _tidy(v) for k,v in results.items()} | facts
+    table = {k: rounded(v) for k,v in results.items()} | facts
     for k,v in table.items():
         numbers = [x for x in (v if isinstance(v, list) else [v]) if isinstance(x, float)]
         if numbers: finite(numbers, k)
@@ -603,7 +603,7 @@ def card_facts(
         feature_network=f'{eyes.name}, sha256 {eyes.sha256}', resize='none',
         sync_min_std=MIN_STD, bootstrap='95 %, 1000 draws',
         recordings_held_out=len(held), holdout=','.join(held),
-        judge_accuracy=_tidy(about['accuracy']), judge_pearson=_tidy(about['pearson']))
+        judge_accuracy=rounded(about['accuracy']), judge_pearson=rounded(about['pearson']))
 
 # %% ../nbs/85_evaluation.ipynb #1088c7b0
 class Line(NamedTuple):

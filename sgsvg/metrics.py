@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['finite', 'pooled', 'frechet', 'kernel_distance', 'scene_spread', 'gradient_energy', 'class_accuracy', 'sync', 'kept',
-           'lag_curve', 'lag_peak', 'shuffled_pairs', 'bootstrap', 'bootstrap_by_source', 'jackknife', 'nearest']
+           'lag_curve', 'lag_peak', 'shuffled_pairs', 'bootstrap', 'bootstrap_by_source', 'leave_out', 'jackknife',
+           'nearest']
 
 # %% ../nbs/80_metrics.ipynb #6100ce68
 import math
@@ -201,18 +202,26 @@ def bootstrap_by_source(
     return (total[drawn].sum(1)/count[drawn].sum(1)).quantile(torch.tensor([.025, .975])).tolist()
 
 # %% ../nbs/80_metrics.ipynb #5bdf636a
-def jackknife(
+def leave_out(
     stat:Callable,                          # indices (M,) of clips -> float
     n:int,                                  # clips
     groups:int=10,                          # each is left out once
     generator:torch.Generator|None=None,    # of the groups
-)->tuple:                                   # value, low, high: 95 %
-    "A statistic of all clips with a delete-a-group jackknife interval (value +- 1.96 standard errors)."
+)->tuple:                                   # value, standard error, the values (groups,) without each
+    "A statistic of all clips with its delete-a-group jackknife error; NaN where it has nothing to say."
     if n<groups: raise SgsvgError(f'{n} clips cannot be cut into {groups} groups')
     group = torch.randperm(n, generator=generator)%groups
-    value = stat(torch.arange(n))
-    left = finite([stat((group!=k).nonzero()[:,0]) for k in range(groups)], 'jackknife')
-    half = 1.96*math.sqrt((groups-1)*left.var(correction=0).item())
+    left = torch.tensor([stat((group!=k).nonzero()[:,0]) for k in range(groups)], dtype=torch.float64)
+    return stat(torch.arange(n)), math.sqrt((groups-1)*left.var(correction=0).item()), left
+
+def jackknife(
+    stat:Callable, n:int, groups:int=10,    # as for `leave_out`
+    generator:torch.Generator|None=None,    # of the groups
+)->tuple:                                   # value, low, high: 95 %
+    "A statistic with its jackknife interval (value +- 1.96 standard errors). `SgsvgError` where it is not finite."
+    value, *rest = leave_out(stat, n, groups, generator)
+    finite(rest[1], 'jackknife')
+    half = 1.96*rest[0]
     return value, value-half, value+half
 
 # %% ../nbs/80_metrics.ipynb #ad350571

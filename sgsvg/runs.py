@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'COUNTS', 'PACKAGES', 'FREE', 'cast', 'net_file', 'file_hash', 'Settings', 'settings', 'play', 'Run',
-           'save_net']
+           'panels', 'save_net']
 
 # %% ../nbs/01_runs.ipynb #c09fbad0
 import ast
@@ -326,6 +326,24 @@ def rewind(self:Run, step:int):
     keep = [o for o in self.metrics() if o['step'] <= step]
     with atomic_path(self._metrics) as p:
         p.write_text(''.join(json.dumps(o) + '\n' for o in keep))
+
+# %% ../nbs/01_runs.ipynb #b66f303e
+def panels(
+    runs:dict[str, list[dict]],     # name of a run -> its `metrics`
+):                                  # a matplotlib figure
+    "One small panel for each logged number over the steps, with a line for each run."
+    from matplotlib.figure import Figure
+    names = list(dict.fromkeys(k for lines in runs.values() for o in lines for k in o if k not in ('step', 'seconds')))
+    cols,rows = min(3, len(names)) or 1, -(-len(names)//3) or 1
+    fig = Figure(figsize=(3.4*cols, 2.2*rows), dpi=70, layout='constrained')
+    for ax,name in zip(fig.subplots(rows, cols, squeeze=False).flat, names):
+        for run,lines in runs.items():
+            known = [o for o in lines if o.get(name) is not None]
+            ax.plot([o['step'] for o in known], [o[name] for o in known], lw=1, label=run)
+        ax.set_title(name, fontsize=9)
+        ax.grid(alpha=.3)
+    if names and len(runs) > 1: fig.axes[0].legend(fontsize=7)
+    return fig
 
 # %% ../nbs/01_runs.ipynb #601dcf21
 def save_net(

@@ -27,7 +27,7 @@ from . import audio, video
 from .baselines import FilmFolder
 from .core import PathLike, SgsvgError, atomic_path
 from .distances import av_align, av_align_floor, film_points, flow_speed, onset_strength, unrest
-from .evaluation import MIN_STD, Card, reference
+from .evaluation import MIN_STD, Card, reference, rounded
 from .judge import judge_file, read_frames
 from .landscapes import CLASSES
 from .metrics import (bootstrap_by_source, class_accuracy, frechet, gradient_energy, kept, lag_curve, lag_peak,
@@ -233,16 +233,11 @@ def score_films(
     r = [sync(f['loud'], f['level'], MIN_STD) for f in found]
     films = [dict(name=p.name, cls=CLASSES[c] if c >= 0 else None, sync=None if math.isnan(x) else round(x, 4))
              for p,c,x in zip(paths, cls, r)]
-    tidy = {k: _tidy(v) for k,v in results.items()}
+    tidy = {k: rounded(v) for k,v in results.items()}
     known = {k: version(k) for k in ('sgsvg', 'torch', 'av')}
     return dict(protocol=protocol(card, eyes, sources, sounds is None), results=tidy, films=films, versions=known)
 
 # %% ../nbs/86_score.ipynb #7d3fb66d
-def _tidy(x):
-    "Four places."
-    if isinstance(x, (list, tuple)): return [_tidy(v) for v in x]
-    return round(x, 4) if isinstance(x, float) else x
-
 def read_card(path:PathLike)->dict:
     "A card from its file; `SgsvgError` for what is none."
     try: card = json.loads(Path(path).read_text(encoding='utf-8'))

@@ -29,8 +29,8 @@ from pathlib import Path
 import yaml
 from fastcore.basics import patch
 from tqdm import tqdm
-from .core import PathLike, SgsvgError, alone, atomic_path, number, write_json
-from .runs import FREE, Settings, cast, play
+from .core import PathLike, SgsvgError, alone, number, write_json, write_rows
+from .runs import FREE, Settings, cast, panels, play
 
 # %% ../nbs/90_sweep.ipynb #9fa03687
 GRID_KEYS = 'notebook', 'set', 'grid', 'zip', 'list', 'seeds'
@@ -362,11 +362,7 @@ def table(plan:Plan)->list[dict]:
 def write_table(plan:Plan)->list[dict]:
     "Write `results.csv` in the sweep's folder, whole or not at all. Returns its rows."
     rows = table(plan)
-    names = list(dict.fromkeys(k for row in rows for k in row))
-    with atomic_path(plan.out/'results.csv') as path, open(path, 'w', newline='', encoding='utf-8') as f:
-        out = csv.DictWriter(f, names)
-        out.writeheader()
-        out.writerows(rows)
+    write_rows(plan.out/'results.csv', rows)
     return rows
 
 # %% ../nbs/90_sweep.ipynb #843ef515
@@ -529,19 +525,8 @@ class Comparison:
 # %% ../nbs/90_sweep.ipynb #f60da89c
 @patch
 def curves(self:Comparison):
-    "A panel for each number over the steps, a line for each run: a figure."
-    from matplotlib.figure import Figure
-    names = list(dict.fromkeys(k for r in self.runs for o in r['steps'] for k in o if k not in ('step', 'seconds')))
-    wide, high = min(3, len(names)) or 1, -(-len(names)//3) or 1
-    fig = Figure(figsize=(3.4*wide, 2.3*high), dpi=70, layout='constrained')
-    for ax,name in zip(fig.subplots(high, wide, squeeze=False).flat, names):
-        for r in self.runs:
-            lines = [o for o in r['steps'] if o.get(name) is not None]
-            ax.plot([o['step'] for o in lines], [o[name] for o in lines], lw=1, label=r['run'])
-        ax.set_title(name, fontsize=9)
-        ax.grid(alpha=.3)
-    if names: fig.axes[0].legend(fontsize=7)
-    return fig
+    "`runs.panels` of all."
+    return panels({r['run']: r['steps'] for r in self.runs})
 
 # %% ../nbs/90_sweep.ipynb #fc5f5bd8
 @patch

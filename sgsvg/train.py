@@ -23,7 +23,7 @@ from .core import SgsvgError, alone, amp_dtype, atomic_path, free_threads, load_
 from .core import seed_everything
 from .processes import Lost, agreed, average, average_gradients, join, may_follow, one_voice, piece, place
 from .processes import whole_batch
-from .runs import Run
+from .runs import Run, panels
 
 # %% ../nbs/61_train.ipynb #f04fda34
 class Stage:
@@ -242,16 +242,8 @@ def load_state(
 
 # %% ../nbs/61_train.ipynb #88f62183
 def curves(run:Run)->Figure:
-    "One small panel for each logged number over the steps."
-    lines = run.metrics()
-    names = list(dict.fromkeys(k for o in lines for k in o if k not in ('step', 'seconds')))
-    cols,rows = min(3, len(names)) or 1, -(-len(names)//3) or 1
-    fig = Figure(figsize=(3.4*cols, 2.1*rows), dpi=70, layout='constrained')
-    for ax,name in zip(fig.subplots(rows, cols, squeeze=False).flat, names):
-        ax.plot(*zip(*[(o['step'], o[name]) for o in lines if o.get(name) is not None]), lw=1)
-        ax.set_title(name, fontsize=9)
-        ax.grid(alpha=.3)
-    return fig
+    "`runs.panels` of one run."
+    return panels({run.id: run.metrics()})
 
 # %% ../nbs/61_train.ipynb #803e1bc6
 @contextmanager
