@@ -13,6 +13,7 @@ import copy, dataclasses, json, math, shutil, threading, time, torch, warnings
 import numpy as np
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -755,24 +756,30 @@ class Shown(NamedTuple):
     seconds: float      # from the arrival of its last sound to the picture
 
 # %% ../nbs/73_live.ipynb #850c0c06
+@contextmanager
+def _one_thread():
+    "PyTorch on one thread in here: two that wait for each other are late where a browser wants the other core."
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(before)
+
 def perform(
     live:Live,              # the engine
     inbox:Inbox,            # its sound
     pace:Pace|None=None,    # None: one that says nothing
 )->Iterator[Shown]:
-    """Draw the newest frame, again and again, until the sound ends; frames that come too late are left out.
-    One thread does it: two that wait for each other are late where a browser wants the other core."""
+    "Draw the newest frame, again and again, until the sound ends; frames that come too late are left out."
     pace = pace or Pace(live.fps)
-    torch.set_num_threads(1)
     last, heard = -1, []
     while (blocks := inbox.take()) is not None:
         began = time.monotonic()
-        steps = [(s, came) for block, sr, came in blocks for s in live.push(block, sr)]
+        with _one_thread(): steps = [(s, came) for block, sr, came in blocks for s in live.push(block, sr)]
         heard += [s.moment for s,_ in steps]
         wanted = [o for o in steps if o[0].moment.t % pace.every == 0]
         if not wanted: continue
         step, came = wanted[-1]
-        picture = live.draw(step)
+        with _one_thread(): picture = live.draw(step)
         yield Shown(step, picture, step.moment.t-last-1, heard, time.monotonic()-came)
         last, heard = step.moment.t, []
         pace.took(time.monotonic()-began)
