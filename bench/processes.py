@@ -1,6 +1,6 @@
 """How much faster two processes train than one: steps a second of a generator's training on a batch of 16, by one
-process with one thread, one with two threads, and two with one each, and the same of sound inversion's.
-Medians of rounds taken in turn; not part of the test run:
+process with one thread, one with two threads, and two with one each, and the same of sound inversion's. The nets are
+the tests' with the default generator's width. Medians of rounds taken in turn; not part of the test run:
 
     python bench/processes.py [results/processes.json]
 
@@ -15,10 +15,11 @@ WAYS = dict(one_thread=(1, 1), two_threads=(1, 2), two_processes=(2, 1))   # pro
 WORK = '''
 import sys, tempfile, time, torch
 sys.path.insert(0, 'tests')
-from tiny import STAGES
+from tiny import SMALL, STAGES
 from sgsvg import train
 from sgsvg.processes import place
 from sgsvg.runs import Run
+SMALL.update(channel_base=6144, channel_max=192)
 stage = STAGES[{name!r}]('{folder}', batch_size=16)
 train._set_up(stage, 'cpu', 1)
 run = Run('{folder}', 'run', {{}})

@@ -7,7 +7,7 @@ __all__ = ['place', 'join', 'Lost', 'one_voice', 'may_follow', 'leading', 'piece
            'together', 'average', 'agreed', 'whole_batch', 'average_gradients']
 
 # %% ../nbs/02_processes.ipynb #d173c054
-import os, time
+import atexit, os, time
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
@@ -23,10 +23,16 @@ def place()->tuple[int, int]:
     there = dist.is_available() and dist.is_initialized()
     return (dist.get_rank(), dist.get_world_size()) if there else (0, 1)
 
+def _leave():
+    "Close the connection at the end of the program; left open, its threads end the program with an abort."
+    if dist.is_initialized(): dist.destroy_process_group()
+
 def join():
     "Find the others, where a launcher has started several; does nothing a second time."
     several = int(os.environ.get('WORLD_SIZE', 1)) > 1
-    if several and not dist.is_initialized(): dist.init_process_group()
+    if several and not dist.is_initialized():
+        dist.init_process_group()
+        atexit.register(_leave)
 
 # %% ../nbs/02_processes.ipynb #41a31dff
 class Lost(SgsvgError):
