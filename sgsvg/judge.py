@@ -20,7 +20,7 @@ from .core import PathLike, SgsvgError, keep_kwargs, load_model
 from .landscapes import CLASSES
 from .pretrained import build_net
 from .processes import share
-from .train import Stage, ema_of, rows
+from .train import Stage, ema_of, one_cycle, rows
 
 # %% ../nbs/82_judge.ipynb #e76d5eaf
 class Judge(nn.Module):
@@ -102,7 +102,7 @@ class JudgeStage(Stage):
         self.source, self.p = source, p
         self.nets, self.opts = dict(judge=judge), dict(judge=opt)
         self.emas = dict(judge=ema_of(judge, .995))
-        self.scheds = dict(judge=torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1))
+        self.scheds = dict(judge=one_cycle(opt, p.steps))
 
     def batch(self, step:int, generator:torch.Generator):
         b = self.source.batch(self.p.batch_size, generator)

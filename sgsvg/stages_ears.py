@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .ears import EAR_MEL, HEARD, Ear, hear
 from .landscapes import CLASSES
 from .processes import drawn, share
-from .train import Stage, rows
+from .train import Stage, one_cycle, rows
 
 # %% ../nbs/68_stages_ears.ipynb #ebfcec3c
 class EarStage(Stage):
@@ -34,7 +34,7 @@ class EarStage(Stage):
         head = nn.Linear(self.x.shape[2], len(HEARD))
         opt = torch.optim.AdamW(head.parameters(), p.lr, weight_decay=p.weight_decay)
         self.nets, self.opts = dict(head=head), dict(head=opt)
-        self.scheds = dict(head=torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1))
+        self.scheds = dict(head=one_cycle(opt, p.steps))
 
 # %% ../nbs/68_stages_ears.ipynb #5b9c9e3f
 @patch

@@ -19,7 +19,7 @@ from .clipspace import ClipSpace, SoundEncoder, colour_spectrogram, mask_spectro
 from .landscapes import CLASSES, caption
 from .losses import info_nce, same_event, sound_loss
 from .processes import all_rows, share
-from .train import Stage, ema_of, rows
+from .train import Stage, ema_of, one_cycle, rows
 
 # %% ../nbs/63_stages_embedding.ipynb #4c63c316
 def numbered(
@@ -44,7 +44,7 @@ class ClipStage(Stage):
         self.p = p
         opt = torch.optim.AdamW(space.clip.parameters(), p.lr, betas=(.9, .98), weight_decay=.05, fused=True)
         self.nets, self.opts = dict(clip=space.clip), dict(clip=opt)
-        self.scheds = dict(clip=torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1))
+        self.scheds = dict(clip=one_cycle(opt, p.steps))
 
     def setup(self, device:str='auto'):
         super().setup(device)
@@ -196,7 +196,7 @@ class SoundStage(Stage):
         opt = torch.optim.AdamW(encoder.parameters(), p.lr, weight_decay=.05, fused=True)
         self.nets, self.opts = dict(sound=encoder), dict(sound=opt)
         self.emas = dict(sound=ema_of(encoder, .995))
-        self.scheds = dict(sound=torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1))
+        self.scheds = dict(sound=one_cycle(opt, p.steps))
 
     def batch(self, step:int, generator:torch.Generator):
         n = self.p.batch_size

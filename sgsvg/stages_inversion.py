@@ -18,7 +18,7 @@ from .landscapes import CLASSES
 from .core import PathLike, SgsvgError
 from .losses import clip_terms, latent_reg, mse
 from .processes import part, share
-from .train import Stage, ema_of, rows
+from .train import Stage, ema_of, one_cycle, rows
 from .variants import Variant
 from .video import grid
 
@@ -114,8 +114,7 @@ class InversionStage(Stage):
         groups, rates = _groups(encoder, how), [p.lr*p.body_lr, p.lr]
         opt = torch.optim.AdamW([dict(params=o, lr=r) for o,r in zip(groups, rates)], weight_decay=.01, fused=True)
         self.opts = dict(inversion=opt)
-        one_cycle = torch.optim.lr_scheduler.OneCycleLR(opt, rates, total_steps=p.steps + 1, pct_start=.1)
-        self.scheds = dict(inversion=one_cycle)
+        self.scheds = dict(inversion=one_cycle(opt, p.steps, .1))
 
     def setup(self, device:str='auto'):
         super().setup(device)

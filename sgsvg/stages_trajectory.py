@@ -19,7 +19,7 @@ from .critics import VIDEO_CRITICS, ImageCritic
 from .landscapes import CLASSES, FAST, SLOW
 from .losses import adversarial, clip_terms, latent_reg, mse, r1
 from .processes import drawn, share
-from .train import Stage, ema_of, rows
+from .train import Stage, ema_of, one_cycle, rows
 from .trajectory import Trajectory, scene_noise, step_noise
 from .variants import Variant
 from .video import grid
@@ -204,9 +204,7 @@ class TrajectoryStage(Stage):
         self.nets = dict(trajectory=trajectory, **critics)
         self.emas = dict(trajectory=ema_of(trajectory, .99))
         self.opts = _optimisers(trajectory, critics, p)
-        opt = self.opts['trajectory']
-        one_cycle = torch.optim.lr_scheduler.OneCycleLR(opt, p.lr, total_steps=p.steps + 1, pct_start=.1)
-        self.scheds = dict(trajectory=one_cycle)
+        self.scheds = dict(trajectory=one_cycle(self.opts['trajectory'], p.steps, .1))
 
     def setup(self, device:str='auto'):
         super().setup(device)
