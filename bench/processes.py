@@ -17,7 +17,7 @@ import sys, tempfile, time, torch
 sys.path.insert(0, 'tests')
 from tiny import SMALL, STAGES
 from sgsvg import train
-from sgsvg.processes import place
+from sgsvg.processes import leave, place
 from sgsvg.runs import Run
 SMALL.update(channel_base=6144, channel_max=192)
 stage = STAGES[{name!r}]('{folder}', batch_size=16)
@@ -27,6 +27,7 @@ for k in range(1, 5): train._step(stage, run, 0, k)
 start = time.perf_counter()
 for k in range(5, 5 + {steps}): train._step(stage, run, 0, k)
 if place()[0] == 0: print({steps}/(time.perf_counter() - start))
+leave()
 '''
 
 def free_port()->int:

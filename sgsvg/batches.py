@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'BatchSource', 'check_has', 'WorldSource', 'Stills', 'ShardSource', 'Mix', 'parse_sources', 'open_source',
-           'labels', 'knows_truth', 'conditions', 'check_fits']
+           'labels', 'knows_truth', 'knows_codes', 'conditions', 'check_fits']
 
 # %% ../nbs/66_batches.ipynb #b478c381
 import hashlib
@@ -320,7 +320,9 @@ def labels(
     "What makes a generator's labels of a batch. `SgsvgError` where the source has none that fit."
     n = len(source.classes)
     if not c_dim: return lambda b: None
-    if c_dim == n: return lambda b: F.one_hot(b['cls'], n).float()
+    def of_class(b): return F.one_hot(b['cls'], n).float()
+    if c_dim == n: return of_class
+    if c_dim == n + 1: return lambda b: torch.cat([of_class(b), 2*b['e'][:,:1] - 1], 1)
     if c_dim == N_CONDITION:
         check_has(source, ('truth',), f'a generator with labels of {c_dim} numbers')
         return lambda b: condition(b['cls'], b['truth']['e'][:,0], b['truth']['phase'][:,0])
@@ -335,13 +337,21 @@ def knows_truth(
     "Whether the numbers behind a frame are known, and the generator has been told them."
     return 'truth' in source.has and generator.c_dim == N_CONDITION
 
+def knows_codes(
+    source:BatchSource,     # what is learned from
+    generator:nn.Module,    # with `c_dim`
+)->bool:
+    "Whether codes that fit a sound are known: the generator has been told at least class and loudness."
+    return generator.c_dim == len(source.classes) + 1 or knows_truth(source, generator)
+
 def conditions(
     c_dim:int,      # as for `labels`
     source:BatchSource, # as for `labels`
 ):                  # class `(n,)`, intensity `(n,)`, phases `(n,2)` -> label `(n,c_dim)`, or None
     "The same, of numbers; where there are fewer classes, they are counted from the first again."
     label, n = labels(c_dim, source), len(source.classes)
-    return lambda cls, e, phase: label(dict(cls=cls % n, truth=dict(e=e[:,None], phase=phase[:,None])))
+    def batch(cls, e, phase): return dict(cls=cls % n, e=e, truth=dict(e=e, phase=phase))
+    return lambda cls, e, phase: label(batch(cls, e[:,None], phase[:,None]))
 
 # %% ../nbs/66_batches.ipynb #408da126
 def check_fits(

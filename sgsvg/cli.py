@@ -524,14 +524,16 @@ def _followers_mute():
 
 def _played(notebook, given):
     "Run a notebook that trains, the processes in turn; its names, in the first of them."
-    from sgsvg.processes import join, leading, one_voice, place
+    from sgsvg.processes import join, leading, leave, one_voice, place
     from sgsvg.runs import play
     join()
     with one_voice(), leading() as ours:
         for space in play(notebook, given) if ours else ():
             if space.get('finished') is False: break   # asked to end: the checkpoint is written
             if 'finished' in space and place()[0]: break
-    return space if ours and not place()[0] else None
+    first = ours and not place()[0]
+    leave()
+    return space if first else None
 
 def train(args:argparse.Namespace):
     "`sgsvg train`"

@@ -221,7 +221,7 @@ def freeze_layers(
 # %% ../nbs/62_stages_generator.ipynb #93c9be9d
 class AdversarialStage(GeneratorStage):
     "Trains a StyleGAN on pictures alone, with or without classes: nothing but the critic says what is right."
-    needs = 'frames', 'cls'
+    needs = 'frames', 'cls', 'e'
 
     def drawn(self, n:int, generator:torch.Generator, only:Tensor|slice=slice(None)):
         "`frames` (n,3,H,W) with their labels `c`; two scenes `z` (n,z_dim), `other`; the first `layer` of the other."

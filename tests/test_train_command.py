@@ -58,7 +58,7 @@ def test_refused_before_any_work(words, line, sgsvg, tmp_path):
     refused(sgsvg('train', *words), line)
     assert not list(tmp_path.rglob('state'))
 
-@pytest.mark.parametrize('how', [[], ['stylegan=3', 'labels=no']], ids=['StyleGAN2', 'StyleGAN3 without labels'])
+@pytest.mark.parametrize('how', [[], ['stylegan=3', 'labels=none']], ids=['StyleGAN2', 'StyleGAN3 without labels'])
 def test_a_generator_of_footage(how, footage, sgsvg, tmp_path):
     status, out, err = sgsvg('train', 'generator', '--source', footage, *TINY, *how)
     assert (status, out) == (0, 'runs/generator/model.safetensors\n'), err
@@ -103,12 +103,15 @@ def test_shards_that_vanish_in_mid_run(footage, sgsvg, tmp_path):
 def test_every_stage_on_footage(footage, sgsvg, tmp_path):
     "The chain of somebody who has clips and nothing else: no stage asks for the truth."
     assert sgsvg('train', 'clip', *TINY)[0] == 0
-    asked = dict(generator=[], sound=[], inversion=['clip_weight=1'], trajectory=['draw_from=0', 'lambda_b=.01'])
+    more = ['draw_from=0', 'lambda_b=.01', 'manifold_weight=.1']
+    asked = dict(generator=[], sound=[], inversion=['manifold_weight=.1'], trajectory=more)
     for stage, words in asked.items():
         status, out, err = sgsvg('train', stage, '--source', footage, *TINY, *words)
         assert status == 0 and out.endswith(f'runs/{stage}/model.safetensors\n'), err
-    terms = json.loads((tmp_path/'runs'/'trajectory'/'metrics.jsonl').read_text().split('\n')[0]).keys()
-    assert {'clip', 'g', 'd', 'reg'} <= terms and terms.isdisjoint({'latent', 'motion'})
+    assert sgsvg('train', 'trajectory', '--source', footage, *TINY, *more, 'id=published', 'truth=no')[0] == 0
+    def terms(id): return json.loads((tmp_path/'runs'/id/'metrics.jsonl').read_text().split('\n')[0]).keys()
+    assert terms('trajectory') - terms('published') == {'latent', 'motion'}
+    assert {'clip', 'g', 'd', 'reg', 'manifold'} <= terms('published')
     assert len(list((tmp_path/'runs').glob('moments-*'))) == 1
 
 @pytest.fixture(scope='module')

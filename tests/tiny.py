@@ -17,7 +17,7 @@ from sgsvg.losses import reg_targets
 from sgsvg.sources import FramePool, SoundPool, class_texts
 from sgsvg.stages_embedding import ClipStage, Moments, SoundStage
 from sgsvg.stages_generator import AdversarialStage, GeneratorStage
-from sgsvg.stages_inversion import InversionStage, fitting_codes, new_encoder, random_codes
+from sgsvg.stages_inversion import InversionStage, fitting_codes, new_encoder, own_codes, random_codes
 from sgsvg.stages_trajectory import Stretches, TrajectoryStage, codes_of, new_critics
 from sgsvg.trajectory import new_trajectory
 from sgsvg.variants import OURS, PAPER, RELEASED
@@ -77,20 +77,24 @@ def sound(folder, **kw):
 
 def inversion(folder, how=OURS, **kw):
     p = dict(steps=30, batch_size=8, drawn=4, latent_weight=1., motion_weight=10., clip_weight=.1, lambda_b=.01,
-             lr=.005, body_lr=.3)
+             manifold_weight=0., lr=.005, body_lr=.3)
     (g, space), pool = nets(), sounds()
     table = fitting_codes(g, world.condition, draws=8)
     pull = reg_targets[how.regulariser](g.mapping.w_avg, random_codes(g, world.condition))
     torch.manual_seed(0)
     encoder = new_encoder(g, space, how, (1, 1, 1, 1))
-    return InversionStage(encoder, g, space, class_texts(space, 2), pool, table, pull, how, SimpleNamespace(**p | kw))
+    p = SimpleNamespace(**p | kw)
+    own = own_codes(g, world.condition, 9) if p.manifold_weight else None
+    return InversionStage(encoder, g, space, class_texts(space, 2), pool, table, pull, how, p, own)
 
 def inversion_paper(folder, **kw): return inversion(folder, PAPER, **kw)
+
+def inversion_manifold(folder, **kw): return inversion(folder, manifold_weight=.1, **kw)
 
 def trajectory(folder, how=OURS, footage=None, **kw):
     p = dict(steps=40, batch_size=8, T=6, misheard=.3, misheard_run=4., draw_from=7, drawn=4, drawn_frames=3,
              latent_weight=1., motion_weight=10., clip_weight=.1, adversarial_weight=.05, lambda_b=.01, r1_weight=1.,
-             lr=.01, lr_critic=.001)
+             manifold_weight=0.,             lr=.01, lr_critic=.001)
     p = SimpleNamespace(**p | kw)
     (g, space), pool = nets(), sounds()
     torch.manual_seed(0)
@@ -99,12 +103,15 @@ def trajectory(folder, how=OURS, footage=None, **kw):
     pull = reg_targets[how.regulariser](g.mapping.w_avg, random_codes(g, world.condition))
     source = Stretches(pool, codes_of(encoder, pool), g.z_dim, p)
     texts = class_texts(space, 2)
-    real = dict(footage=footage) if footage else dict(world=world)
+    real = dict(footage=footage) if footage else dict(condition=world.condition)
+    if p.manifold_weight: real['own'] = own_codes(g, world.condition, 9)
     return TrajectoryStage(net, new_critics(how, 32), g, space, texts, source, pull, how, p, **real)
 
 def trajectory_paper(folder, **kw): return trajectory(folder, PAPER, WorldSource(sounds(), 32), **kw)
 
 def trajectory_released(folder, **kw): return trajectory(folder, replace(RELEASED, cuts=PAPER.cuts), **kw)
+
+def trajectory_manifold(folder, **kw): return trajectory(folder, manifold_weight=.1, **kw)
 
 def judge(folder, **kw):
     torch.manual_seed(0)
@@ -123,4 +130,5 @@ def ears(folder, **kw):
     return EarStage(kept, SimpleNamespace(**p | kw))
 
 STAGES = {f.__name__: f for f in (generator, adversarial, adversarial3, clip, sound, inversion, inversion_paper,
-                                  trajectory, trajectory_paper, trajectory_released, judge, ears)}
+                                  inversion_manifold, trajectory, trajectory_manifold, trajectory_paper,
+                                  trajectory_released, judge, ears)}
