@@ -13,7 +13,7 @@ import torch
 
 from sgsvg import train
 from sgsvg.audio import RELEASED_MEL
-from sgsvg.batches import WorldSource
+from sgsvg.batches import WorldSource, labels
 from sgsvg.clipspace import ClipSpace, SoundEncoder, clip_config
 from sgsvg.core import keep_memory
 from sgsvg.critics import ProjectedCritic
@@ -51,7 +51,8 @@ def settings(**kw): return SimpleNamespace(**dict(steps=STEPS, lr=.001, lr_criti
 def generator_stage():
     p = settings(batch_size=2, lr_mapping=.002, ema=.99, mapping_until=STEPS, style_mixing=0., r1_weight=.1)
     g = generator().train().requires_grad_(True)
-    return AdversarialStage(g, ProjectedCritic(c_dim=0), WorldSource(sounds(), SIZE), None, p)
+    source = WorldSource(sounds(), SIZE)
+    return AdversarialStage(g, ProjectedCritic(c_dim=0), source, labels(0, source), p)
 
 def embedding_stage():
     source = WorldSource(sounds(), SIZE)
@@ -98,7 +99,8 @@ def measure(name):
                 millions={k: weights(net) for k,net in stage.nets.items()})
 
 def main(out=None, *names):
-    found = dict(cores=os.cpu_count(), threads=torch.get_num_threads(), torch=torch.__version__, stages={})
+    here = dict(cores=os.cpu_count(), threads=torch.get_num_threads(), torch=torch.__version__)
+    found = here | dict(load=os.getloadavg()[0], stages={})
     for name in names or STAGES:
         code = f'import json, published; print(json.dumps(published.measure({name!r})))'
         here = Path(__file__).parent

@@ -20,10 +20,10 @@ from .audio import loudness, n_frames, probe, read, Sound, windows
 from .core import PathLike, SgsvgError, number, whole
 from .distances import peaks
 from .foley import intensity, sound as sounded
-from .landscapes import CLASSES, N_CONDITION
+from .landscapes import CLASSES, N_CONDITION, phases
 from .metrics import nearest
 from .model import SoundVideo, as_file
-from .world import condition, phases, random_truth, render
+from .world import condition, random_truth, render
 
 # %% ../nbs/83_baselines.ipynb #c62a0191
 def film_frames(

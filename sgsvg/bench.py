@@ -30,10 +30,10 @@ from .core import SgsvgError
 from .distances import av_align, film_points, flow_speed, onset_strength, unrest
 from .foley import intensity, sound
 from .judge import read_frames
-from .landscapes import CLASSES
+from .landscapes import CLASSES, phases
 from .metrics import (class_accuracy, frechet, gradient_energy, kernel_distance, lag_curve, leave_out, nearest,
                            pooled, scene_spread, sync)
-from .world import phases, random_truth, render
+from .world import random_truth, render
 
 # %% ../nbs/84_bench.ipynb #c90996d7
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from .evaluation import Line
 from .foley import intensity, sound
 from .invert import Likeness, invert, tune
 from .judge import Judge, read_frames
-from .landscapes import CLASSES, LANDSCAPES, Bursts
+from .landscapes import CLASSES, LANDSCAPES, Bursts, phases
 from .metrics import bootstrap_by_source, kept, pooled, sync
 from .recordings import Recordings
-from .world import Truth, condition, phases, random_truth, render
+from .world import Truth, condition, random_truth, render
 
 # %% ../nbs/88_editing.ipynb #61a2d381
 class Study:

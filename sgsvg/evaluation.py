@@ -32,14 +32,14 @@ from .core import PathLike, SgsvgError, write_json
 from .ears import EAR_MEL
 from .foley import intensity, sound
 from .judge import read_frames
-from .landscapes import CLASSES
+from .landscapes import CLASSES, phases
 from .metrics import (bootstrap, bootstrap_by_source, class_accuracy, finite, frechet, gradient_energy, jackknife,
                            kept, lag_curve, nearest, pooled, scene_spread, shuffled_pairs, sync)
 from .model import SoundVideo
 from .runs import Run
 from .sources import FramePool
 from .video import filmstrip, save_filmstrip
-from .world import condition, random_truth, phases, render
+from .world import condition, random_truth, render
 
 # %% ../nbs/85_evaluation.ipynb #94d773b8
 _FAR = 900_000_000   # a seed of the evaluation is larger than any of the training

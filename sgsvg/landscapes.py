@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['LANDSCAPES', 'CLASSES', 'STEADY', 'ALIKE', 'N_CONDITION', 'FAST', 'SLOW', 'SCENE', 'N_SCENE', 'FORCE', 'HOURS',
            'WEATHER', 'SENTENCES', 'Drift', 'Bursts', 'Landscape', 'normal_name', 'class_number', 'class_named',
-           'scene', 'caption', 'Clip']
+           'phases', 'scene', 'caption', 'Clip']
 
 # %% ../nbs/20_landscapes.ipynb #cfe79827
+from collections.abc import Iterable
 from dataclasses import dataclass
 import torch
 from torch import Tensor
@@ -130,6 +131,18 @@ SLOW = 20.  # seconds: period of clouds and camera
 SCENE = ('time', 'hue', 'horizon', 'pan', 'rugged', 'cloud', 'sun_x', 'sun_y',
          'subject_x', 'subject_size', 'wind', 'plants', 'water', 'mist', 'shape', 'detail')
 N_SCENE = len(SCENE)
+
+# %% ../nbs/20_landscapes.ipynb #b439dd40
+def phases(
+    n:int,                      # frames
+    fps:float,                  # frames per second
+    start:Iterable=(0.,0.),     # phases of the first frame, in turns
+)->Tensor:                      # `(n,2)` in [0,1)
+    "Both phases over time; they loop with periods `FAST` and `SLOW`."
+    t = torch.arange(n, dtype=torch.float64)/fps
+    fast = (t/FAST+start[0]).frac()
+    slow = (t/SLOW+start[1]).frac()
+    return torch.stack([fast, slow], 1).float()
 
 # %% ../nbs/20_landscapes.ipynb #df2f53cb
 def scene(

@@ -28,7 +28,8 @@ from .inversion import HeardInversion
 from .model import Film, SoundVideo, as_file
 from .runs import file_hash
 from .trajectory import scene_noise, step_noise
-from .world import FAST, SLOW, condition, phases
+from .landscapes import FAST, SLOW, phases
+from .world import condition
 
 # %% ../nbs/73_live.ipynb #ec620837
 @dataclass

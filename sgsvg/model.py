@@ -21,11 +21,11 @@ from . import audio, variants, video
 from .audio import MelSpec, Sound
 from .clipspace import ClipSpace, SoundEncoder, load_clip
 from .ears import Ear, HEARD, stream_heard
-from .landscapes import N_CONDITION
+from .landscapes import FAST, N_CONDITION, SLOW, phases
 from .inversion import HeardInversion, Inversion, PSPInversion
 from .pretrained import GENERATORS, build_net
 from .trajectory import Follow, ReleasedTrajectory, Trajectory, scene_noise, step_noise, trajectory_spec
-from .world import FAST, SLOW, condition, phases
+from .world import condition
 
 # %% ../nbs/70_model.ipynb #f4f384bd
 NETS = dict(

@@ -16,7 +16,7 @@ from torch.nn.functional import one_hot
 from .clipspace import ClipSpace, resize_crop
 from .core import amp_dtype, PathLike, Progress
 from .critics import VIDEO_CRITICS, ImageCritic, frozen
-from .landscapes import CLASSES, FAST, SLOW
+from .landscapes import CLASSES, FAST, SLOW, phases
 from .losses import adversarial, clip_terms, latent_reg, mse, r1
 from .processes import drawn, share
 from .stages_inversion import OwnCodes, add_critic, teach_codes
@@ -24,7 +24,6 @@ from .train import Stage, ema_of, one_cycle, rows
 from .trajectory import Trajectory, scene_noise, step_noise
 from .variants import Variant
 from .video import grid
-from .world import phases, render
 
 # %% ../nbs/65_stages_trajectory.ipynb #fde49a17
 @torch.no_grad()
@@ -184,13 +183,15 @@ class TrajectoryStage(Stage):
         how:Variant,            # what it says of the trajectory, `trajectory` knows already
         p:SimpleNamespace,      # settings, see the table in this notebook
         condition:Callable|None=None,   # of a generator that was told class and loudness: the path is known then
-        footage:object=None,    # real clips come from here: a source, see the room `batches`; None: the world paints
+        paint:Callable|None=None,   # real clips of the same scenes, such as `world.render`; None: they are footage's
+        footage:object=None,    # a source of real clips, see the room `batches`; None: they are painted
         own:OwnCodes|None=None, # trained: its critic keeps the path where the generator can draw; None: nothing does
     ):
         super().__init__()
         self.generator, self.space = generator, space
         self.texts, self.pull = texts, pull
-        self.condition, self.footage = condition, footage
+        self.condition = condition
+        self.paint, self.footage = paint, footage
         self.source, self.fps = source, source.sounds.fps
         self.how, self.p = how, p
         self.own = own
@@ -299,7 +300,7 @@ def real(self:TrajectoryStage,
         return frames.unflatten(0, (k, n)), b['real']['cls']
     z, cls = (b[o][:k].repeat_interleave(n, 0) for o in ('z', 'cls'))
     e, phase = b['e'][:k,span].flatten(), phase[span].repeat(k, 1)
-    return render(z, cls, e, phase, self.critics.size).unflatten(0, (k, -1)), b['cls'][:k]
+    return self.paint(z, cls, e, phase, self.critics.size).unflatten(0, (k, -1)), b['cls'][:k]
 
 # %% ../nbs/65_stages_trajectory.ipynb #ba3df579
 @patch

@@ -103,7 +103,7 @@ def trajectory(folder, how=OURS, footage=None, **kw):
     pull = reg_targets[how.regulariser](g.mapping.w_avg, random_codes(g, world.condition))
     source = Stretches(pool, codes_of(encoder, pool), g.z_dim, p)
     texts = class_texts(space, 2)
-    real = dict(footage=footage) if footage else dict(condition=world.condition)
+    real = dict(footage=footage) if footage else dict(condition=world.condition, paint=world.render)
     if p.manifold_weight: real['own'] = own_codes(g, world.condition, 9)
     return TrajectoryStage(net, new_critics(how, 32), g, space, texts, source, pull, how, p, **real)
 
