@@ -2,7 +2,7 @@
 whole `sgsvg generate`, alone and beside one busy process, against three other settings of PyTorch's threads.
 Ratios of one run; not part of the test run:
 
-    python bench/busy.py [results/busy.json]
+    python bench/busy.py [results/speed/busy.json]
 
 needs a machine that does nothing else."""
 import json, os, statistics, subprocess, sys, tempfile, time

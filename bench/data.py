@@ -1,6 +1,6 @@
 """Clips per second and core of `sgsvg data build`, beside the same cut and scale by the ffmpeg program:
 
-    [SGSVG_BENCH_OUT=results/data.json] python bench/data.py [FFMPEG]
+    [SGSVG_BENCH_OUT=results/speed/data.json] python bench/data.py [FFMPEG]
 
 Not a test: pytest does not collect it. Both use one thread, and what counts is processor time, so a busy machine does
 not change the ratio. ffmpeg is called once a clip, as a shell script would; ours does its checks on the way. Without an

@@ -1,7 +1,7 @@
 """What starting costs: seconds of a fresh Python that imports what a command needs, over those of PyTorch alone, and
 the rooms' own share; not part of the test run:
 
-    python bench/imports.py [results/imports.json]
+    python bench/imports.py [results/speed/imports.json]
 
 Each is the quickest of some goes, all in turn, so that other processes count little."""
 import json, re, subprocess, sys, time

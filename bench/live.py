@@ -2,7 +2,7 @@
 A file is played in real time; latency runs from the arrival of the last sound that a frame needs to its picture, and
 from a moment in the sound to the picture that shows it (`sound_to_picture`: with look-ahead and half a frame).
 
-    python bench/live.py [results/live.json] [seconds]
+    python bench/live.py [results/speed/live.json] [seconds]
 
 `load` is the machine's load average at the end, this program in it: run it on a machine that does nothing else."""
 import json, os, resource, statistics, sys, time

@@ -1,7 +1,7 @@
 """What a short look-ahead costs, on recordings that the default's ear was not trained on: the class heard (against the
 label, and against the offline way), how late a change of class is noticed, and how well loudness follows.
 
-    python bench/lookahead.py FOLDER [results/lookahead.json] [clips]
+    python bench/lookahead.py FOLDER [results/speed/lookahead.json] [clips]
 
 FOLDER holds `labels.csv` (file, class) and the recordings; those in the model's list of held-out ones are taken, in
 pairs of two classes, ten seconds each. The notebook `nbs/73_live.ipynb` plots the file."""

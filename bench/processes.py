@@ -2,7 +2,7 @@
 process with one thread, one with two threads, and two with one each, and the same of sound inversion's. The nets are
 the tests' with the default generator's width. Medians of rounds taken in turn; not part of the test run:
 
-    python bench/processes.py [results/processes.json]
+    python bench/processes.py [results/speed/processes.json]
 
 needs a machine with two cores that does nothing else."""
 import json, os, socket, statistics, subprocess, sys

@@ -2,7 +2,7 @@
 pyramid, CLIP ViT-B/32, sound of 44.1 kHz in 256 bands, stretches of 6 frames. All weights are random, all sounds and
 frames the world's; what is measured is time and memory, not what comes out. Each stage runs in a process of its own:
 
-    python bench/published.py [results/published.json] [stage ...]
+    python bench/published.py [results/speed/published.json] [stage ...]
 
 `seconds` is the second step's (the first one also plans), `peak_mb` the most that its process held."""
 import json, os, resource, subprocess, sys, tempfile, time

@@ -1,7 +1,7 @@
 """What a sweep costs beside its runs, and what kills do to it; not part of the test run:
 
-    python bench/sweep.py overhead [results/sweep.json]   100 short runs, two at a time (10 minutes)
-    python bench/sweep.py kills [results/sweep.json]      kill -9 at twenty random moments (10 minutes)
+    python bench/sweep.py overhead [results/speed/sweep.json]   100 short runs, two at a time (10 minutes)
+    python bench/sweep.py kills [results/speed/sweep.json]      kill -9 at twenty random moments (10 minutes)
 
 Overhead is what the processes' time has more than the runs' own, as a share of it. A run's own time is that of
 papermill with a kernel. Half of the kills hit the sweep and all that it started, half the sweep alone."""

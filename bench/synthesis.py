@@ -1,7 +1,7 @@
 """Frames per second and peak memory of both generators over size, batch and precision, beside the floor: operations
 over the measured matrix rate, bytes over the measured bandwidth. Not part of the test run:
 
-    export SGSVG_BENCH=full SGSVG_BENCH_OUT=results/synthesis.json
+    export SGSVG_BENCH=full SGSVG_BENCH_OUT=results/speed/synthesis.json
     python -m pytest bench/synthesis.py -n 0 -s --benchmark-columns=min,median --benchmark-sort=name
 
 needs pytest-benchmark (`pip install -e .[dev]`) and a machine that does nothing else. `full` adds 1024 x 1024; the file

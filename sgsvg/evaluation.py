@@ -8,11 +8,12 @@ __all__ = ['APART', 'MIN_STD', 'FIGURES', 'NOT_MEASURED', 'LINES', 'BANDS', 'FAC
            'reference', 'Reading', 'watch_films', 'tables', 'reference_features', 'with_interval', 'class_table',
            'class_results', 'follow', 'shuffled_sync', 'syncs', 'sync_results', 'look_results', 'detail_results',
            'start_results', 'figures', 'origin_results', 'memory_results', 'realtime_factor', 'measured', 'storm',
-           'paces', 'speed_results', 'rounded', 'write_figures', 'write_results', 'card_facts', 'Line', 'verdict',
-           'short_table', 'results_table', 'band_shares', 'band_results', 'show_confusion', 'show_sync', 'show_films']
+           'paces', 'speed_results', 'rounded', 'nested', 'unnested', 'write_figures', 'read_figures', 'write_results',
+           'card_facts', 'Line', 'verdict', 'short_table', 'results_table', 'band_shares', 'band_results',
+           'show_confusion', 'show_sync', 'show_films']
 
 # %% ../nbs/85_evaluation.ipynb #5172fb08
-import math, statistics, subprocess, sys, tempfile, time, wave as wavefile
+import json, math, statistics, subprocess, sys, tempfile, time, wave as wavefile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -427,7 +428,7 @@ def figures(
     card:Card,          # what all films have in common
     read:dict,          # of `tables`
 )->dict:
-    "What every function of `FIGURES` says of the tables, in one flat dict."
+    "What every function of `FIGURES` says of the tables, in one dict."
     return {k: v for results in FIGURES for k,v in results(card, read).items()}
 
 # %% ../nbs/85_evaluation.ipynb #859f7e2f
@@ -563,19 +564,48 @@ def rounded(value:object):
     return round(value, 4) if isinstance(value, float) else value
 
 # %% ../nbs/85_evaluation.ipynb #58773da7
+def nested(
+    figures:dict,   # name -> value; details of `sync_world` are called `sync_world_ci` and the like
+)->dict:            # name -> value, or `{'value': value, 'ci': ...}` where there are details
+    "Figures with their details below them."
+    def head(k): return min((o for o in figures if k.startswith(f'{o}_')), key=len, default=None)
+    out = {k: {'value': v} for k,v in figures.items() if head(k) is None}
+    for k in figures:
+        if under := head(k): out[under][k[len(under)+1:]] = figures[k]
+    return {k: v if len(v) > 1 else v['value'] for k,v in out.items()}
+
+def unnested(
+    table:dict,     # as `nested` makes it
+)->dict:            # name -> value
+    "The figures side by side again."
+    def row(k, v): return {k if o == 'value' else f'{k}_{o}': x for o,x in v.items()}
+    return {a: b for k,v in table.items() for a,b in (row(k, v) if isinstance(v, dict) else {k: v}).items()}
+
+# %% ../nbs/85_evaluation.ipynb #42bef24b
 def write_figures(
-    out:PathLike,   # the `.json` to write
+    out:PathLike,   # the `.json` to write: `figures`, see `nested`, and `measured_with`
     results:dict,   # name -> a number, a list of numbers, or None
     facts:dict,     # what they were measured with
-)->dict:            # what was written
-    "Write one flat table, whole or not at all. `SgsvgError` for a number that is not finite."
-    table = {k: rounded(v) for k,v in results.items()} | facts
+)->dict:            # both, side by side
+    "Write one table, whole or not at all. `SgsvgError` for a number that is not finite."
+    figures = {k: rounded(v) for k,v in results.items()}
+    table = figures | facts
     for k,v in table.items():
         numbers = [x for x in (v if isinstance(v, list) else [v]) if isinstance(x, float)]
         if numbers: finite(numbers, k)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    write_json(out, table)
+    write_json(out, dict(figures=nested(figures), measured_with=facts))
     return table
+
+def read_figures(
+    path:PathLike,  # a file of `write_figures`
+)->dict:            # figures, and what they were measured with, side by side
+    "Read a table. `SgsvgError` for a file that is none."
+    try:
+        table = json.loads(Path(path).read_text(encoding='utf-8'))
+        return unnested(table['figures']) | table['measured_with']
+    except (OSError, ValueError, TypeError, KeyError):
+        raise SgsvgError(f'{path} is no table of figures: run the notebook that writes it') from None
 
 def write_results(
     out:PathLike,   # the `.json` to write

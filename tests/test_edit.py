@@ -1,12 +1,12 @@
 """`sgsvg edit`: what it refuses, and that it leaves nothing half-written."""
 from functools import partial
-import json
 import numpy as np
 import papermill as pm
 import pytest
 import torch
 from PIL import Image
 from repo import NBS, ROOT
+from sgsvg.evaluation import read_figures
 from sgsvg import cli, core, edit, model, trajectory, stylegan2, inversion, video
 import test_bad_input
 from test_bad_input import files, refused
@@ -176,7 +176,7 @@ def test_the_table_with_recordings_and_photographs(tmp_path):
     given = dict(tiny=True, recordings=str(DATA/'sounds'), photos=str(DATA/'photos'), long_steps=2)
     pm.execute_notebook(NBS/'experiments'/'evaluate_editing.ipynb', tmp_path/'out.ipynb', given, kernel_name='python3',
                         cwd=str(tmp_path), progress_bar=False)
-    table = json.loads((tmp_path/'out'/'editing.json').read_text())
+    table = read_figures(tmp_path/'out'/'editing.json')
     assert all(isinstance(table[k], float) for k in PARTS), table
     assert (table['pictures'], table['pairs']) == (1, 1)
     looked = tmp_path/'runs'/'evaluate_editing'/'samples'

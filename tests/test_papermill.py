@@ -9,6 +9,7 @@ import pytest, torch
 from repo import EXPERIMENTS, NBS, ROOT
 from sgsvg.clipspace import SoundEncoder, load_clip
 from sgsvg.core import load_model, save_model
+from sgsvg.evaluation import read_figures
 from sgsvg.model import SoundVideo, build_part, kind
 from sgsvg.runs import file_hash
 from sgsvg.stylegan2 import Generator
@@ -62,7 +63,7 @@ def test_readme_makes_what_it_says(place):
     nets = SoundVideo.load(model).nets()
     assert set(nets) == {'generator', 'inversion', 'trajectory', 'clip', 'sound'}
     assert nets['generator'].img_resolution == 32
-    results = json.loads((place/'out'/'results.json').read_text())
+    results = read_figures(place/'out'/'results.json')
     assert (results['clips'], results['resolution'], results['model_sha256']) == (9, 32, file_hash(model))
     assert results['judge_sha256'] == file_hash(place/'runs'/'judge'/'model.safetensors')
     left = sorted(p.name for p in (place/'out').iterdir())

@@ -36,8 +36,8 @@ def readme(nb):
 
 def story(folder):
     "The text for `folder`, which has `evaluation.json`, and in `missed.json` what was tried where a target was missed."
-    from sgsvg.evaluation import results_table
-    figures, tried = (json.loads((folder/f'{name}.json').read_text()) for name in ('evaluation', 'missed'))
+    from sgsvg.evaluation import read_figures, results_table
+    figures, tried = read_figures(folder/'evaluation.json'), json.loads((folder/'missed.json').read_text())
     return f"""# How the figures of the embedded model are made
 
 Intervals are 95 %, over clips unless a line says otherwise. A target counts as met if the value reaches it; read it
