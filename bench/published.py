@@ -4,12 +4,14 @@ frames the world's; what is measured is time and memory, not what comes out. Eac
 
     python bench/published.py [results/speed/published.json] [stage ...]
 
-`seconds` is the second step's (the first one also plans), `peak_mb` the most that its process held."""
+`seconds` is the second step's (the first one also plans), `peak_mb` the most that its process held, `teraflop` the
+operations of a third step's convolutions and products, forward and backward."""
 import json, os, resource, subprocess, sys, tempfile, time
 from pathlib import Path
 from types import SimpleNamespace
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from sgsvg import train
 from sgsvg.audio import RELEASED_MEL
@@ -29,7 +31,8 @@ from sgsvg.stylegan3 import CONFIGS, Generator
 from sgsvg.trajectory import new_trajectory
 from sgsvg.variants import PAPER
 
-T, SIZE, STEPS = 6, 256, 2
+T, SIZE = 6, 256
+STEPS = 2
 
 def sounds():
     pool = SoundPool(seconds=T/15, spec=RELEASED_MEL)
@@ -46,7 +49,7 @@ def space():
 
 def encoder(g): return PSPInversion(g.num_ws, g.w_dim, PAPER.bands(g.num_ws))
 
-def settings(**kw): return SimpleNamespace(**dict(steps=STEPS, lr=.001, lr_critic=.001) | kw)
+def settings(**kw): return SimpleNamespace(**dict(steps=STEPS + 1, lr=.001, lr_critic=.001) | kw)
 
 def generator_stage():
     p = settings(batch_size=2, lr_mapping=.002, ema=.99, mapping_until=STEPS, style_mixing=0., r1_weight=.1)
@@ -94,8 +97,10 @@ def measure(name):
             start = time.perf_counter()
             train._step(stage, run, 0, step)
             took.append(round(time.perf_counter() - start, 1))
+        with FlopCounterMode(display=False) as counted: train._step(stage, run, 0, STEPS + 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024
-    return dict(seconds=took[-1], first=took[0], peak_mb=round(peak), batch_size=stage.p.batch_size,
+    operations = dict(teraflop=round(counted.get_total_flops()/1e12, 2))
+    return dict(seconds=took[-1], first=took[0], peak_mb=round(peak), batch_size=stage.p.batch_size, **operations,
                 millions={k: weights(net) for k,net in stage.nets.items()})
 
 def main(out=None, *names):

@@ -245,8 +245,9 @@ def _paper(notebook, path:Path, given:dict)->str:
     return ''
 
 def _whole(folder:Path)->bool:
-    "A training that has checkpoints has its model, too, once all steps are done."
-    return not any(folder.glob('state/step-*')) or (folder/'model.safetensors').exists()
+    "Has a training, if it is one, a checkpoint of its last step?"
+    done = [int(p.stem.removeprefix('step-')) for p in folder.glob('state/step-*')]
+    return not done or max(done) >= json.loads((folder/'config.json').read_text())['params']['steps']
 
 # %% ../nbs/90_sweep.ipynb #172b5f62
 def run_one(
