@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+import times
 from repo import NBS, cells
 
 TEXT = '\n'.join(c['source'] for c in cells(NBS/'routes.ipynb', 'markdown'))
@@ -26,3 +27,9 @@ def test_every_exercise_that_is_named_is_there():
         room = re.search(r'\((\d\d_\w+\.ipynb)\)', row)[1]
         asked = '\n'.join(c['source'] for c in cells(NBS/room, 'markdown') if c['source'].startswith('## Exercises'))
         for n in re.findall(r'\d', row.lower().split('exercise')[1].split('(')[0]): assert f'\n{n}. ' in asked, row
+
+def test_their_notebooks_say_how_long_they_compute():
+    "Once there is a record, nothing that a route names is missing in it."
+    names = set(re.findall(r'\]\(([\w/]+\.ipynb)\)', TEXT)) - {'index.ipynb', 'notation.ipynb'}
+    record = times.recorded() or pytest.skip('python tools/times.py NOTEBOOK ... has not been run yet')
+    assert sorted(n for n in names if f'nbs/{n}' not in record) == []
