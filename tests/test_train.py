@@ -1,9 +1,11 @@
 "Training survives `kill -9`: the same bits as a run that was left alone."
 import json, math, os, signal, subprocess, sys, time
 from pathlib import Path
-import pytest, torch
+import papermill as pm, pytest, torch
 from torch import nn
+from repo import NBS
 from sgsvg.core import SgsvgError
+from sgsvg.model import SoundVideo
 from sgsvg.runs import Run
 from sgsvg.train import Stage, ema_of, fit, load_state, pack
 
@@ -168,3 +170,11 @@ def test_record(tmp_path):
 if __name__ == '__main__':
     torch.set_num_threads(1)
     train(*sys.argv[1:])
+
+def test_the_tiny_training_as_a_walkthrough(tmp_path):
+    "From nothing to a model file and a video, in a few steps."
+    given = dict(tiny=True, root=str(tmp_path))
+    nb = NBS/'walkthroughs'/'train_tiny.ipynb'
+    pm.execute_notebook(str(nb), str(tmp_path/'out.ipynb'), given, kernel_name='python3', progress_bar=False)
+    assert (tmp_path/'first.mp4').stat().st_size > 1000
+    assert SoundVideo.load(tmp_path/'model.safetensors').generator.img_resolution == 32

@@ -22,12 +22,20 @@ def pages(nbs):
     return {p: p.with_suffix('.html') for p in found}
 
 
+def folded(cell):
+    "A solution as a line to click on; other cells as they are."
+    if 'solution' not in cell.metadata.get('tags', []): return cell
+    title, code = cell.source.split('\n', 1)
+    head = f'<details><summary>{title.strip("# ")}</summary>'
+    return nbformat.v4.new_markdown_cell(f'{head}\n\n```python\n{code}\n```\n\n</details>')
+
+
 def shown(path):
-    "A notebook as it is read: without nbdev's marks, the front matter and empty cells."
+    "A notebook as it is read: solutions folded, without nbdev's marks, the front matter and empty cells."
     book = nbformat.read(path, 4)
     book.cells = [c for c in book.cells if c.cell_type != 'raw']
     for c in book.cells: c.source = re.sub(r'^#\|.*\n?', '', c.source, flags=re.M)
-    book.cells = [c for c in book.cells if c.source.strip()]
+    book.cells = [folded(c) for c in book.cells if c.source.strip()]
     return book
 
 
