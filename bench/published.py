@@ -5,7 +5,8 @@ frames the world's; what is measured is time and memory, not what comes out. Eac
     python bench/published.py [results/speed/published.json] [stage ...]
 
 `seconds` is the second step's (the first one also plans), `peak_mb` the most that its process held, `teraflop` the
-operations of a third step's convolutions and products, forward and backward."""
+operations of a third step's convolutions and products, forward and backward, `megabytes` a clip of ten seconds in
+shards."""
 import json, os, resource, subprocess, sys, tempfile, time
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,9 @@ from sgsvg.batches import WorldSource, labels
 from sgsvg.clipspace import ClipSpace, SoundEncoder, clip_config
 from sgsvg.core import keep_memory
 from sgsvg.critics import ProjectedCritic
+from sgsvg.dataset import build
 from sgsvg.inversion import PSPInversion
+from sgsvg.landscapes import CLASSES
 from sgsvg.losses import reg_targets
 from sgsvg.runs import Run
 from sgsvg.sources import SoundPool, class_texts
@@ -30,6 +33,8 @@ from sgsvg.stages_trajectory import Stretches, TrajectoryStage, codes_of, new_cr
 from sgsvg.stylegan3 import CONFIGS, Generator
 from sgsvg.trajectory import new_trajectory
 from sgsvg.variants import PAPER
+from sgsvg.video import write
+from sgsvg.world import clip
 
 T, SIZE = 6, 256
 STEPS = 2
@@ -103,9 +108,19 @@ def measure(name):
     return dict(seconds=took[-1], first=took[0], peak_mb=round(peak), batch_size=stage.p.batch_size, **operations,
                 millions={k: weights(net) for k,net in stage.nets.items()})
 
+def megabytes(seconds=10.):
+    "Of a clip of each class in shards; footage with more detail than the world's takes more."
+    with tempfile.TemporaryDirectory() as folder:
+        for cls, name in enumerate(CLASSES):
+            c = clip(cls, cls, seconds, size=SIZE, sr=RELEASED_MEL.sr)
+            (Path(folder)/'films'/name).mkdir(parents=True)
+            write(Path(folder)/'films'/name/'0.mp4', c.frames, 15, (c.wave.numpy(), c.sr))
+        build(Path(folder)/'films', None, Path(folder)/'set', seconds=seconds, size=SIZE)
+        return sum(p.stat().st_size for p in (Path(folder)/'set').glob('*.tar'))/1e6/len(CLASSES)
+
 def main(out=None, *names):
     here = dict(cores=os.cpu_count(), threads=torch.get_num_threads(), torch=torch.__version__)
-    found = here | dict(load=os.getloadavg()[0], stages={})
+    found = here | dict(load=os.getloadavg()[0], megabytes=round(megabytes(), 2), stages={})
     for name in names or STAGES:
         code = f'import json, published; print(json.dumps(published.measure({name!r})))'
         here = Path(__file__).parent
