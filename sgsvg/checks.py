@@ -43,7 +43,7 @@ REASONS = {
 # %% ../nbs/30_checks.ipynb #9ae9dbc5
 class Defect(Exception):
     "Why a clip cannot be used: `kind`, a key of `REASONS`, and a detail."
-    def __init__(self, kind:str, detail:str=''): super().__init__(kind, detail)
+    def __init__(self, kind:str, detail:str=''): super().__init__(kind, detail) # of `DEFECTS`; what was found
     kind = property(lambda self: self.args[0])
     def __str__(self): return ': '.join(filter(None, self.args))
 

@@ -223,7 +223,7 @@ class AdversarialStage(GeneratorStage):
     "Trains a StyleGAN on pictures alone, with or without classes: nothing but the critic says what is right."
     needs = 'frames', 'cls', 'e'
 
-    def drawn(self, n:int, generator:torch.Generator, only:Tensor|slice=slice(None)):
+    def drawn(self, n:int, generator:torch.Generator, only:Tensor|slice=slice(None)): # rows; draws; rows made
         "`frames` (n,3,H,W) with their labels `c`; two scenes `z` (n,z_dim), `other`; the first `layer` of the other."
         b = self.source.batch(n, 1, generator, self.needs, only)
         g = self.nets['generator']

@@ -112,7 +112,7 @@ class OwnCodes:
         "The loss of who made the codes `(n,T,num_ws,w_dim)`."
         with frozen(self.critic): return self.form.g(self.critic(codes, cls))
 
-    def d(self, own:Tensor, codes:Tensor, cls:Tensor)->tuple[Tensor, Tensor]:
+    def d(self, own:Tensor, codes:Tensor, cls:Tensor)->tuple[Tensor, Tensor]: # latents, real and made; class (n,)
         "The critic's loss; what it says of each of its `own` rows `(n,)`."
         yes, no = self.critic(own, cls), self.critic(codes, cls)
         return self.form.d(yes, no), yes.mean(1)

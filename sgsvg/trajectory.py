@@ -84,11 +84,11 @@ class Trajectory(_Bands):
         self.carry, self.gain = carry, gain
         self.clock = tuple(clock)
 
-    def band(self, n:int, extra:int, hidden:int, layers:int)->Band:
+    def band(self, n:int, extra:int, hidden:int, layers:int)->Band: # numbers; of the clock; units; depth
         "The recurrence of `n` numbers of a latent."
         return Band(n, extra, hidden, layers)
 
-    def settle(self, w:Tensor, new:Tensor)->tuple[Tensor,Tensor]:
+    def settle(self, w:Tensor, new:Tensor)->tuple[Tensor,Tensor]: # (B,num_ws,w_dim) each
         "From the previous latent `w` and the `new` one: the next, and the one that is drawn."
         return new, new
 
