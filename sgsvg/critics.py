@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 from torch.nn.utils.parametrizations import spectral_norm
 from .core import SgsvgError, keep_kwargs
-from .processes import drawn
+from .processes import random_rows
 from .features import FeatureNet
 from .convolution import GAIN
 from .stylegan2 import Conv, Dense, Discriminator, normalize_2nd_moment
@@ -207,7 +207,7 @@ def augment(
     generator:torch.Generator|None=None,    # a CPU `torch.Generator`; None: torch's own
 )->torch.Tensor:                            # the same shape; what is too bright for [-1,1] is left so
     "Other colours, another place, a part covered: each picture in its own way, with gradients (Zhao et al. 2020)."
-    dice = lambda k, *more: drawn(lambda n: torch.rand(k, n, *more, generator=generator), len(x), 1)
+    dice = lambda k, *more: random_rows(lambda n: torch.rand(k, n, *more, generator=generator), len(x), 1)
     x = _coloured(x, dice(3, 1, 1, 1).to(x.device))
     return _covered(_moved(x, dice(2)), dice(2, 1))
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core import SgsvgError, keep_kwargs
-from .processes import drawn, together
+from .processes import random_rows, together
 from .convolution import GAIN, bias_act, conv, conv_down, conv_up
 from .filters import up_image
 
@@ -253,7 +253,7 @@ class StyledConv(nn.Module):
     def noise(self, x:Tensor, mode:str): # the map (B,ch,H,W); `const`, `random` or `none`
         if mode=='none' or not self.use_noise: return None
         if mode=='const': n = self.noise_const[None,None]
-        else: n = drawn(lambda k: torch.randn(k, 1, self.res, self.res, device=x.device), len(x))
+        else: n = random_rows(lambda k: torch.randn(k, 1, self.res, self.res, device=x.device), len(x))
         return n*self.noise_strength
     def forward(self, x:Tensor, w:Tensor, noise_mode:str='const'):
         noise = self.noise(x, noise_mode)
