@@ -522,7 +522,7 @@ class Even:
         self.fold = Fold(channels)
         self.change = None   # the `_Resampler` at work
 
-    def push(self, x:Tensor, rate:int):
+    def push(self, x:Tensor, rate:int): # (channels, samples); Hz
         "Evened pieces, as far as they are ready."
         if self.change and rate != self.change.rate: yield from self.end()
         if len(x) > self.channels: x = self.fold(x)

@@ -74,7 +74,7 @@ class DeafWalk:
         self.net, self.every = net, every
 
     @torch.inference_mode()
-    def walk(self, T:int, fps:float, seed:int)->Tensor:
+    def walk(self, T:int, fps:float, seed:int)->Tensor: # frames; frames a second; of all random choices
         "The path of `T` frames, `(1,T,num_ws,w_dim)`."
         z, c = _wander(T, fps, self.every, seed)
         return self.net.generator.mapping(z.to(self.net.device), c.to(self.net.device))[None]
@@ -101,7 +101,7 @@ def _heard(sound, seconds, fps):
     return *found, n_frames(found[0].shape[1]/found[1], fps)
 
 class Reacting:
-    "A film maker whose path is a function of the sound: `walk(wave, sr, T, fps, seed)` of a class below."
+    "A film maker whose path is a function of the sound: `walk`, of a class below."
     def __init__(self,
         net:SoundVideo,     # whose generator draws, with the labels of the world
     ):
@@ -109,13 +109,19 @@ class Reacting:
         self.net = net
 
     @torch.inference_mode()
-    def codes(self, n:int, g:torch.Generator)->Tensor:
+    def codes(self, n:int, g:torch.Generator)->Tensor: # pictures; draws them
         "Codes of `n` random pictures of the world, `(n,num_ws,w_dim)`."
         drawn = random_truth(n, g)
         c = condition(drawn.cls, drawn.e, drawn.phase)
         return self.net.generator.mapping(drawn.z.to(self.net.device), c.to(self.net.device))
 
-    def frames(self, sound:Sound, seconds:float|None=None, fps:float|None=None, seed:int=0)->Iterator[Tensor]:
+    def walk(self, wave:Tensor, sr:int,                # (channels, samples); Hz
+        T:int, fps:float, seed:int)->Tensor:           # frames; frames a second; of all random choices
+        "The path, `(T,num_ws,w_dim)`."
+        raise NotImplementedError
+
+    def frames(self, sound:Sound, seconds:float|None=None,  # a file or `(wave, sr)`; None: as long as the sound
+        fps:float|None=None, seed:int=0)->Iterator[Tensor]: # None: the maker's own rate; of all random choices
         "The film of a sound: pieces `(t,3,H,W)` in [-1,1]; arguments as for every maker of films."
         fps = self.net.rate(seconds, fps)
         return self.net.drawn([self.walk(*_heard(sound, seconds, fps), fps, whole('seed', seed))[None]])
@@ -207,7 +213,8 @@ class Bank:
     def _each(self): return list(zip(self.cls.tolist(), self.seeds.tolist()))
 
     @torch.inference_mode()
-    def embed(self, wave:Tensor, sr:int, fps:float|None=None)->Tensor:
+    def embed(self, wave:Tensor, sr:int,           # (channels, samples); Hz
+        fps:float|None=None)->Tensor:              # windows a second; None: the bank's
         "Embeddings of the windows of a sound, `(T,d)`."
         heard = windows(wave, sr, fps or self.fps, self.net.mel)
         return torch.cat([self.net.clipspace.sound(x.to(self.net.device)).cpu() for x in heard.split(64)])
@@ -215,7 +222,7 @@ class Bank:
 # %% ../nbs/83_baselines.ipynb #cbeb3b39
 class Regression(Reacting):
     "From a sound's embedding to a code by ridge regression, frame by frame; the seed does nothing."
-    def __init__(self, bank:Bank, ridge:float=1e-2):
+    def __init__(self, bank:Bank, ridge:float=1e-2): # what it learns from; the factor lambda
         super().__init__(bank.net)
         self.bank = bank
         g = torch.Generator().manual_seed(int(bank.seeds[0]))
@@ -240,11 +247,12 @@ class Retrieval:
     def __init__(self, bank:Bank):
         self.bank, self.net = bank, bank.net
 
-    def find(self, wave:Tensor, sr:int, fps:float)->int:
+    def find(self, wave:Tensor, sr:int, fps:float)->int: # (channels, samples); Hz; windows a second
         "Number of the nearest sound, by the cosine of the mean embeddings."
         return int(nearest(self.bank.embed(wave, sr, fps).mean(0)[None], self.bank.x.mean(1))[1])
 
-    def frames(self, sound:Sound, seconds:float|None=None, fps:float|None=None, seed:int=0)->Iterator[Tensor]:
+    def frames(self, sound:Sound, seconds:float|None=None,  # a file or `(wave, sr)`; None: as long as the sound
+        fps:float|None=None, seed:int=0)->Iterator[Tensor]: # None: the maker's own rate; of all random choices
         "The film of a sound: pieces `(t,3,H,W)` in [-1,1]; arguments as for every maker of films."
         fps = self.net.rate(seconds, fps)
         *heard, T = _heard(sound, seconds, fps)
@@ -262,7 +270,8 @@ class Deafened:
     "A model that is given silence for every sound."
     def __init__(self, net:SoundVideo): self.net = net
 
-    def frames(self, sound:Sound, seconds:float|None=None, fps:float|None=None, seed:int=0)->Iterator[Tensor]:
+    def frames(self, sound:Sound, seconds:float|None=None,  # a file or `(wave, sr)`; None: as long as the sound
+        fps:float|None=None, seed:int=0)->Iterator[Tensor]: # None: the maker's own rate; of all random choices
         "The film of silence, as long as the sound: pieces `(t,3,H,W)` in [-1,1]."
         T = film_frames(sound, seconds, self.net.rate(seconds, fps))
         sr = self.net.mel.sr
@@ -283,7 +292,8 @@ class FilmFolder:
         self.paths = sorted(p for p in self.folder.rglob('*') if p.suffix.lower() in FILMS and p.is_file())
         if not self.paths: raise SgsvgError(f'{folder}: holds no film ({", ".join(FILMS)})')
 
-    def frames(self, sound:Sound, seconds:float|None=None, fps:float|None=None, seed:int=0)->Iterator[Tensor]:
+    def frames(self, sound:Sound, seconds:float|None=None,  # a file or `(wave, sr)`; None: as long as the sound
+        fps:float|None=None, seed:int=0)->Iterator[Tensor]: # None: the maker's own rate; of all random choices
         "The film of a sound's name: pieces `(t,3,H,W)` in [-1,1] at `fps`."
         if isinstance(sound, tuple): raise SgsvgError('a folder of films knows sounds by the names of their files')
         mine = next((p for p in self.paths if p.stem == Path(sound).stem), None)

@@ -46,7 +46,9 @@ class BatchSource:
 
     def __len__(self): return len(self.sounds)
 
-    def shown(self, i:Tensor, t:Tensor, want:tuple, generator:torch.Generator, only:Tensor|slice=slice(None))->dict:
+    def shown(self, i:Tensor, t:Tensor,                 # clips (n,); frames (n,T)
+        want:tuple, generator:torch.Generator,          # keys of the batch; draws what is random
+        only:Tensor|slice=slice(None))->dict:           # rows that are painted or read
         """Of `frames`, `caption` and `truth` those that are in `want`: clips `i` `(n,)` at frames `t` `(n,T)`.
         What is random is drawn for all of them; what is painted or read is that of the rows `only`."""
         raise NotImplementedError
@@ -123,7 +125,8 @@ class Stills(BatchSource):
 
     def __len__(self): return len(self.pool)
 
-    def batch(self, n:int, T:int, generator:torch.Generator, want:Iterable=None, only:Tensor|slice=slice(None)):
+    def batch(self, n:int, T:int, generator:torch.Generator, # frames; 1; draws them
+        want:Iterable=None, only:Tensor|slice=slice(None)):  # keys, None: all it has; rows that are read
         want = self.has if want is None else want
         check_has(self, want, 'a batch')
         if T != 1: raise SgsvgError(f'{self.name} has single frames, and stretches of {T} are asked for: choose T=1')

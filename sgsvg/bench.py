@@ -421,7 +421,8 @@ class Bench:
         self.heard = self.hear((middle(card, c.wave) for c in self.clips), [c.cls for c in self.clips], self.spent)
         self.metrics = {k: m for k,m in METRICS.items() if space or not {'image', 'text'} & set(m.needs)}
 
-    def hear(self, waves:Iterable, cls:Iterable, spent:dict=None):
+    def hear(self, waves:Iterable, cls:Iterable,   # as many samples as a clip; their classes
+        spent:dict=None):                          # gets the seconds a clip of each reader
         "Readings of sounds, with their classes, and the words for these where there is a CLIP."
         found = readings(waves, self.listen, spent) | dict(cls=torch.tensor(cls))
         if self.space is None: return found

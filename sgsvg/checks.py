@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REASONS', 'SMALL', 'SAME_PICTURE', 'SAME_SOUND', 'SLACK', 'Defect', 'file_facts', 'motion', 'shades', 'cuts', 'bars',
-           'picture_hash', 'differ', 'sound_stats', 'sound_hash', 'luma', 'Track', 'Window', 'checks', 'defects',
+           'picture_hash', 'differ', 'sound_stats', 'sound_hash', 'luma', 'Track', 'Stretch', 'checks', 'defects',
            'Looked', 'look', 'in_children']
 
 # %% ../nbs/30_checks.ipynb #34b2724b
@@ -43,7 +43,7 @@ REASONS = {
 # %% ../nbs/30_checks.ipynb #9ae9dbc5
 class Defect(Exception):
     "Why a clip cannot be used: `kind`, a key of `REASONS`, and a detail."
-    def __init__(self, kind:str, detail:str=''): super().__init__(kind, detail)
+    def __init__(self, kind:str, detail:str=''): super().__init__(kind, detail) # of `DEFECTS`; what was found
     kind = property(lambda self: self.args[0])
     def __str__(self): return ': '.join(filter(None, self.args))
 
@@ -416,7 +416,7 @@ def _shrunk(f):
     return blocks.mean((1, 3), dtype='float32')
 
 # %% ../nbs/30_checks.ipynb #59a6908f
-class Window:
+class Stretch:
     """One clip of one file. Draw `frames` to the end; then there are `track`: its sound, None if the file has none;
     `small`: grey pictures `(32,32)`; `thumb` `(96,96,3)` uint8: a picture from the middle; `facts`.
     `Defect` if it cannot be looked at at all."""
@@ -441,7 +441,7 @@ class Window:
 
 # %% ../nbs/30_checks.ipynb #d99cab34
 @patch
-def _decoded(self:Window, c, v, a, begin, back):
+def _decoded(self:Stretch, c, v, a, begin, back):
     "Pictures from `back` seconds before `begin`, or from the beginning; sound goes to `self.track`"
     self.track = Track(begin, self.seconds) if a else None
     self.times, self.end = [], 0.
@@ -459,7 +459,7 @@ def _decoded(self:Window, c, v, a, begin, back):
 
 # %% ../nbs/30_checks.ipynb #38ac64b4
 @patch
-def _noted(self:Window, f, begin, until):
+def _noted(self:Stretch, f, begin, until):
     "A picture; its time is remembered"
     t = f.time-begin+SOON
     if 0 <= t <= self.seconds: self.times.append(f.time)
@@ -469,7 +469,7 @@ def _noted(self:Window, f, begin, until):
 
 # %% ../nbs/30_checks.ipynb #b5f14459
 @patch
-def frames(self:Window):
+def frames(self:Stretch):
     "The frames on screen at `start+(i+.5)/fps`, upright squares of 8 bits (`yuv420p`); fewer where the file ends."
     for back in (.25, 10, None):
         with _opened(self.path) as c:
@@ -491,7 +491,7 @@ def frames(self:Window):
 
 # %% ../nbs/30_checks.ipynb #f92476f6
 @patch
-def _shown(self:Window, source, v, begin):
+def _shown(self:Stretch, source, v, begin):
     "Fitted frames, each looked at"
     fit = Fit(self.size, self.crop, float(v.sample_aspect_ratio or 1) or 1.)
     timed = ((f.time-begin, f.time-begin+lasts(f, v), f) for f in deinterlaced(source))
@@ -509,7 +509,7 @@ def _shown(self:Window, source, v, begin):
 
 # %% ../nbs/30_checks.ipynb #7c27a13f
 @patch
-def _measured(self:Window, f):
+def _measured(self:Stretch, f):
     "The brightest of each row and column, for the bars"
     rows, cols = _profile(f.reformat(format='gray').to_ndarray())
     self.rows = np.maximum(self.rows, rows)
@@ -528,7 +528,7 @@ def _sound_checks(wave, sr):
     return sound_stats(wave, sr) | kind | dict(sound_hash=sound_hash(wave, sr).hex())
 
 def checks(
-    w:Window,   # its frames drawn
+    w:Stretch,   # its frames drawn
 )->dict:
     """What was found: the file's facts (`sr` and `channels` as decoded), `bars` cropped, `cuts` (s), `motion`,
     `shades`, `level`, `peak`, `silent`, `clipped`, and the hashes in hex."""
@@ -550,15 +550,15 @@ def _sound_defect(w, found):
 
 # %% ../nbs/30_checks.ipynb #6928d099
 def _missing(w):
-    "What a window lacks of the picture"
+    "What a stretch lacks of the picture"
     if w.late > SLACK: return f'the picture begins at {w.start+w.late:.1f} s'
     return f'{min(w.end, w.seconds):.1f} of {w.seconds:g} s from {w.start:g} s'
 
 def defects(
-    w:Window,     # its frames drawn
+    w:Stretch,     # its frames drawn
     found:dict,   # its `checks`
 )->list:          # of `Defect`
-    "All that is wrong with a window."
+    "All that is wrong with a stretch."
     if len(w.small) < w.n:
         return [Defect('too short', _missing(w))]
     out = [_sound_defect(w, found)]
@@ -571,7 +571,7 @@ def defects(
 # %% ../nbs/30_checks.ipynb #c816d97d
 class Looked(NamedTuple):
     "What a look at a clip gives."
-    window:Window|None   # its frames drawn; None where a whole file was asked for its facts
+    stretch:Stretch|None  # its frames drawn; None where a whole file was asked for its facts
     found:dict           # its `checks`
     wrong:list           # its `defects`
     recorded:object      # what the recorder of the frames returned
@@ -581,12 +581,12 @@ def _drawn(frames):
 
 # %% ../nbs/30_checks.ipynb #68c438f3
 def look(
-    path:PathLike, start:float, seconds:float, fps:float, size:int,     # as for `Window`
+    path:PathLike, start:float, seconds:float, fps:float, size:int,     # as for `Stretch`
     record:Callable=_drawn,  # draws the frames to the end; what it returns is returned
-    crop:tuple|None=None,  # as for `Window`; None: inside black bars, should there be any
+    crop:tuple|None=None,  # as for `Stretch`; None: inside black bars, should there be any
 )->Looked:
     "One clip of one file, whole. `Defect` if it cannot be looked at."
-    w = Window(path, start, seconds, fps, size, crop)
+    w = Stretch(path, start, seconds, fps, size, crop)
     recorded = record(w.frames())
     box = bars(w.rows, w.cols) if crop is None and w.small else None
     if box: return look(path, start, seconds, fps, size, record, box)

@@ -89,7 +89,7 @@ class Parser(argparse.ArgumentParser):
 
     pairs = False   # may words of the form name=value stand anywhere? They become `given`
 
-    def parse_known_args(self, args:list|None=None, namespace:argparse.Namespace|None=None):
+    def parse_known_args(self, args:list|None=None, namespace:argparse.Namespace|None=None): # as `argparse`
         if not self.pairs: return super().parse_known_args(args, namespace)
         value = lambda i: '=' in args[i] and args[i][0] != '-' and (i == 0 or args[i-1] != '--source')
         given = [a for i, a in enumerate(args) if value(i)]

@@ -183,7 +183,7 @@ def group_norm(c:int)->nn.GroupNorm: return nn.GroupNorm(min(8, c//4), c)
 
 class ResDown(nn.Module):
     "Pre-activation residual block, (B,ci,H,W) -> (B,co,H/2,W/2)"
-    def __init__(self, ci:int, co:int):
+    def __init__(self, ci:int, co:int): # channels in, out
         super().__init__()
         self.n1, self.n2 = group_norm(ci), group_norm(co)
         self.c1 = nn.Conv2d(ci, co, 3, 2, 1)

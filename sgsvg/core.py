@@ -347,14 +347,18 @@ def write_rows(
 def keep_kwargs(
     init:Callable,  # the `__init__` of a net
 ):                  # the same, and then `self.kwargs` holds what it was called with, defaults and all, but for nets
-    "Decorates an `__init__`, so that `type(net)(**net.kwargs)` builds the net again."
+    """Decorates an `__init__`, so that `type(net)(**net.kwargs)` builds the net again.
+    What it takes as `**more` for its parent's `__init__` is what the parent kept."""
     signature = inspect.signature(init)
+    more = {name for name,p in signature.parameters.items() if p.kind is p.VAR_KEYWORD}
     @wraps(init)
     def wrapped(self, *args, **kwargs):
         init(self, *args, **kwargs)
         given = signature.bind(self, *args, **kwargs)
         given.apply_defaults()
-        self.kwargs = {k: v for k,v in given.arguments.items() if v is not self and not isinstance(v, torch.nn.Module)}
+        parents = self.kwargs if more else {}
+        own = {k: v for k,v in given.arguments.items() if v is not self and k not in more}
+        self.kwargs = parents | {k: v for k,v in own.items() if not isinstance(v, torch.nn.Module)}
     return wrapped
 
 # %% ../nbs/00_core.ipynb #c268e0af

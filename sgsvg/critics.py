@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 from torch.nn.utils.parametrizations import spectral_norm
 from .core import SgsvgError, keep_kwargs
-from .processes import drawn
+from .processes import random_rows
 from .features import FeatureNet
 from .convolution import GAIN
 from .stylegan2 import Conv, Dense, Discriminator, normalize_2nd_moment
@@ -59,7 +59,8 @@ def _sn(n_in, n_out, k, stride=1):
 # %% ../nbs/55_critics.ipynb #ffaa5a04
 class Head(nn.Module):
     "A few strided convolutions: one map to logits `(B, positions)`; with `c_dim`, plus a projection of the condition."
-    def __init__(self, n_in:int, width:int, strides:int, c_dim:int):
+    def __init__(self, n_in:int, width:int,    # channels of the map, and inside
+        strides:int, c_dim:int):               # halvings; numbers of the condition, 0: none
         super().__init__()
         halvings = [_sn(n_in if i==0 else width, width, 4, 2) for i in range(strides)]
         self.body = nn.ModuleList([*halvings, _sn(width if strides else n_in, width, 3)])
@@ -97,13 +98,13 @@ class ProjectedCritic(nn.Module):
         self.mixer = Mixer(self.features.channels, mixed, seed)
         self.heads = nn.ModuleList(Head(mixed[max(j-1,0)], width, 3-j, c_dim) for j in range(4))
 
-    def logits_from(self, maps:list[Tensor], c:Tensor|None=None):
+    def logits_from(self, maps:list[Tensor], c:Tensor|None=None): # (B,ch,h,w) each; (B,c_dim)
         "Every head's every position, `(B, n)`, from feature maps instead of pictures."
         _check_condition(self, c)
         heads = zip(self.heads, self.mixer(maps))
         return torch.cat([head(m, c) for head,m in heads], 1)
 
-    def logits(self, x:Tensor, c:Tensor|None=None):
+    def logits(self, x:Tensor, c:Tensor|None=None): # (B,3,H,W) in [-1,1]; (B,c_dim)
         "Every head's every position, `(B, n)`."
         return self.logits_from(self.features.maps(x), c)
 
@@ -116,7 +117,7 @@ class ProjectedCritic(nn.Module):
 # %% ../nbs/55_critics.ipynb #912a95c7
 class TimeConv(nn.Module):
     "Length-3 convolution over the first of two axes, equalised learning rate, leaky ReLU; halves that axis if `slow`."
-    def __init__(self, n:int, slow:bool):
+    def __init__(self, n:int, slow:bool): # channels; halve the frames
         super().__init__()
         self.slow, self.gain = slow, GAIN/math.sqrt(3*n)
         self.weight, self.bias = nn.Parameter(torch.randn(n,n,3,1)), nn.Parameter(torch.zeros(n))
@@ -130,7 +131,7 @@ class TimeConv(nn.Module):
 class MotionBlock(nn.Module):
     """Halve space by a filtered convolution per frame, then convolve over time:
     `(B,T,n_in,H,W)` to `(B,T,n_out,H/2,W/2)`, T halved too if `slow`."""
-    def __init__(self, n_in:int, n_out:int, slow:bool):
+    def __init__(self, n_in:int, n_out:int, slow:bool): # channels in, out; halve the frames
         super().__init__()
         self.space, self.time = Conv(n_in, n_out, 3, down=True), TimeConv(n_out, slow)
 
@@ -206,7 +207,7 @@ def augment(
     generator:torch.Generator|None=None,    # a CPU `torch.Generator`; None: torch's own
 )->torch.Tensor:                            # the same shape; what is too bright for [-1,1] is left so
     "Other colours, another place, a part covered: each picture in its own way, with gradients (Zhao et al. 2020)."
-    dice = lambda k, *more: drawn(lambda n: torch.rand(k, n, *more, generator=generator), len(x), 1)
+    dice = lambda k, *more: random_rows(lambda n: torch.rand(k, n, *more, generator=generator), len(x), 1)
     x = _coloured(x, dice(3, 1, 1, 1).to(x.device))
     return _covered(_moved(x, dice(2)), dice(2, 1))
 
@@ -267,7 +268,7 @@ class FramewiseCritic(nn.Module):
         blocks = [_halving(a, b, i==0) for i,(a,b) in enumerate(zip(widths, widths[1:]))]
         self.main = nn.Sequential(*sum(blocks, []), nn.Conv3d(widths[-1], widths[-1], 1))
 
-    def logits(self, x:Tensor, c:Tensor|None=None):
+    def logits(self, x:Tensor, c:Tensor|None=None): # (B,T,3,H,W) in [-1,1]; must be None
         "Every entry of the last map, `(B, n)`; the released program takes the least-squares loss of each."
         if c is not None: raise SgsvgError('FramewiseCritic takes no condition: released, it knows no class')
         return self.main(x.transpose(1,2)).float().flatten(1)

@@ -152,7 +152,7 @@ class Ear(nn.Module):
         dtype = amp_dtype(mel.device)
         with torch.autocast(mel.device.type, dtype or torch.bfloat16, enabled=dtype is not None): return self.trunk(mel)
 
-    def features(self, cells:Tensor, causal:bool=False)->Tensor:
+    def features(self, cells:Tensor, causal:bool=False)->Tensor: # (cells,channels); hear the past alone
         "What the class is read from, `(cells,channels)`."
         return spans(cells, self.span, causal).log1p()
 
@@ -160,7 +160,7 @@ class Ear(nn.Module):
         "Log-probabilities `(...,n_classes)` of features."
         return self.head(features).log_softmax(-1)
 
-    def probs(self, features:Tensor, causal:bool=False)->Tensor:
+    def probs(self, features:Tensor, causal:bool=False)->Tensor: # (cells,channels); hear the past alone
         "Probabilities `(cells,n_classes)`, each the mean of those around it, or before it."
         return averages(self(features).exp(), self.hold, causal)
 
@@ -233,7 +233,8 @@ def _between(values:Tensor, at:Tensor)->Tensor:
 # %% ../nbs/58_ears.ipynb #36d463ef
 class Listener:
     "Keeps what frames to come still need: mel columns and cells, each with the number of its first."
-    def __init__(self, ear:Ear, fps:float, causal:bool=False, top:float=0.):
+    def __init__(self, ear:Ear, fps:float,         # what listens; frames a second
+        causal:bool=False, top:float=0.):          # hear the past alone; largest power so far, if known
         n_frames(0, fps)
         self.ear, self.reach = ear, ear.span+ear.hold
         self.fps, self.causal = fps, causal

@@ -58,7 +58,7 @@ class Card:
     size:int = 64           # of the films, pixels a side
 
     @classmethod
-    def of(cls, net:SoundVideo, clips:int, seconds:float, seed:int)->'Card':
+    def of(cls, net:SoundVideo, clips:int, seconds:float, seed:int)->'Card': # clips; their length; their draw
         "A card at the rates and size of a model."
         sr = EAR_MEL.sr if net.ear else net.mel.sr
         return cls(clips, seconds, seed, net.fps, sr, net.generator.img_resolution)

@@ -67,7 +67,8 @@ def _fold(conv, scale, shift, mean, var, eps=1e-3):
 # %% ../nbs/50_features.ipynb #fd10d56c
 class FrozenConv(nn.Module):
     "Convolution with TensorFlow's 'same' padding and an optional ReLU6; no trainable parameters."
-    def __init__(self, n_in:int, n_out:int, k:int, stride:int, groups:int, act:bool):
+    def __init__(self, n_in:int, n_out:int,                # channels in, out
+        k:int, stride:int, groups:int, act:bool):          # kernel's side; step; groups; a ReLU6 behind it
         super().__init__()
         self.k, self.stride = k, stride
         self.groups, self.act = groups, act

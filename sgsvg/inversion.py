@@ -19,7 +19,7 @@ from .landscapes import CLASSES
 # %% ../nbs/53_inversion.ipynb #f5ce982a
 class SqueezeExcite(nn.Module):
     "Rescale channels by what the whole map says (Hu et al. 2018); keeps the shape `(B,C,H,W)`."
-    def __init__(self, ch:int, bias:bool=True):
+    def __init__(self, ch:int, bias:bool=True): # channels; of both layers
         super().__init__()
         mid = max(ch//16, 4)
         self.net = nn.Sequential(
@@ -33,7 +33,7 @@ class SqueezeExcite(nn.Module):
 class IRSE(nn.Module):
     """Improved residual block with squeeze-and-excitation (ArcFace, Deng et al. 2019; there without `se_bias`):
     `(B,c_in,H,W)` -> `(B,c_out,H/stride,W/stride)`."""
-    def __init__(self, c_in:int, c_out:int, stride:int=1, se_bias:bool=True):
+    def __init__(self, c_in:int, c_out:int, stride:int=1, se_bias:bool=True): # channels in, out; step; a bias there
         super().__init__()
         self.short = nn.MaxPool2d(1, stride) if c_in==c_out else nn.Sequential(
             nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
@@ -52,7 +52,7 @@ def _strides(ch:int, steps:int)->list:
 class StyleHead(nn.Module):
     """One latent code from a feature map: `(B,C,size,size)` -> `(B,w_dim)`;
     `leaky_out` puts a leaky ReLU last, as the paper's released code does."""
-    def __init__(self, ch:int, w_dim:int, size:int, leaky_out:bool=False):
+    def __init__(self, ch:int, w_dim:int, size:int, leaky_out:bool=False): # channels; latent; side of the map
         super().__init__()
         steps = max(size.bit_length()-1, 0)
         end = [nn.LeakyReLU(0.01)] if leaky_out else []
@@ -65,7 +65,7 @@ class StyleHead(nn.Module):
 class BandHead(nn.Module):
     """Codes of one band of `n` style layers, `(B,n,w_dim)`,
     from a feature map pooled onto a grid `(B,ch*cells)` and the level on that grid `(B,cells)`."""
-    def __init__(self, ch:int, cells:int, n:int, w_dim:int, hidden:int):
+    def __init__(self, ch:int, cells:int, n:int, w_dim:int, hidden:int): # map; latents; units inside
         super().__init__()
         self.net = nn.Sequential(
             nn.Linear((ch+1)*cells, hidden), nn.SiLU(),
@@ -141,7 +141,8 @@ def _transformer(ch:int, layers:int)->nn.Module:
 class TokenHead(nn.Module):
     """One latent code by a transformer, read at token 0: `(B,ch,size,size)` -> `(B,w_dim)`.
     Without `attend`: as released, each sample as in a batch of 1."""
-    def __init__(self, ch:int, w_dim:int, size:int, layers:int=2, attend:bool=True):
+    def __init__(self, ch:int, w_dim:int, size:int,    # channels; latent; side of the map
+        layers:int=2, attend:bool=True):               # of the transformer; attend to places, not to the batch
         super().__init__()
         steps = max(size.bit_length()-6, 0)
         self.attend = attend

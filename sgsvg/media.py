@@ -43,7 +43,7 @@ PIXELS = 8192*4608   # of one picture: the largest that is decoded
 
 class MediaError(SgsvgError):
     "A file that cannot be used: one line. `why` is the reason alone, without the file's name and without what to do."
-    def __init__(self, path:PathLike, why:str, do:str):
+    def __init__(self, path:PathLike, why:str, do:str): # the file; what is wrong; what to do
         self.path, self.why = Path(path), why
         super().__init__(f'{path}: {why}; {do}')
 
@@ -145,7 +145,7 @@ def decode(packet:av.Packet)->list:
 # %% ../nbs/10_media.ipynb #c4a1ed0b
 class Part(io.RawIOBase):
     "The bytes of a file from `start` to `stop`, as a file."
-    def __init__(self, path:PathLike, start:int, stop:int):
+    def __init__(self, path:PathLike, start:int, stop:int): # the file; first byte; the byte behind the last
         self.file = open(path, 'rb')
         self.start = start
         self.stop = stop
@@ -153,7 +153,7 @@ class Part(io.RawIOBase):
     def readable(self): return True
     def seekable(self): return True
     def tell(self): return self.file.tell()-self.start
-    def seek(self, to:int, whence:int=0):
+    def seek(self, to:int, whence:int=0): # as of every file
         base = (self.start, self.file.tell(), self.stop)[whence]
         return self.file.seek(max(self.start, base+to))-self.start
     def read(self, n:int=-1):

@@ -292,7 +292,7 @@ class SoundVideo:
         fps:float=15,                   # frame rate it was trained at
         provenance:dict|None=None,      # how it was trained, licence
         variant:str='ours',             # how it walks, see `variants`
-        device:str='cpu',
+        device:str='cpu',               # where it works
         ear:Ear|None=None,              # tells a `HeardInversion` what is heard
     ):
         _check_generator(generator)

@@ -225,11 +225,11 @@ def _readable(self:Recordings, i):
 
 # %% ../nbs/34_recordings.ipynb #794f5a98
 @patch
-def windows(self:Recordings,
-    seconds:float,          # of a window; a recording that is shorter is given whole
-    hop:float|None=None,    # seconds from one window to the next; None: end to end
+def stretches(self:Recordings,
+    seconds:float,          # of a stretch; a recording that is shorter is given whole
+    hop:float|None=None,    # seconds from one stretch to the next; None: end to end
 ):                          # `(wave (1 or 2,n), cls, source)`
-    "All windows, in order."
+    "All stretches, in order."
     n, step = round(seconds*self.sr), round((hop or seconds)*self.sr)
     for wave, cls, source in filter(None, map(self._readable, range(len(self)))):
         last = max(1, wave.shape[1]-n+1)
@@ -239,11 +239,11 @@ def windows(self:Recordings,
 # %% ../nbs/34_recordings.ipynb #a6c3df06
 @patch
 def pick(self:Recordings,
-    seconds:float,                          # of the window; a recording that is shorter is padded with silence
+    seconds:float,                          # of the stretch; a recording that is shorter is padded with silence
     generator:torch.Generator|None=None,    # of the drawing
     colour:float=2.,                        # the largest `tilt`, dB
 ):                                          # `(wave (1 or 2,n), cls, source)`
-    "A random window."
+    "A random stretch."
     pick = lambda n: int(torch.randint(n, (), generator=generator))
     item, n = None, round(seconds*self.sr)
     while item is None:

@@ -131,8 +131,10 @@ def _there(name:str, value:str):
         raise SgsvgError(f"{name}: there is no file or folder {value}: check the name")
 
 # %% ../nbs/01_runs.ipynb #5e25ab11
-COUNTS = set('''steps batch_size size frames clips windows tested averaged moments per_class hidden T w_dim channel_base
-channel_max drawn_frames accumulate save_every sample_every log_every'''.split())   # parameters that make no sense at 0
+COUNTS = (      # parameters that make no sense at 0
+    'steps', 'batch_size', 'accumulate', 'save_every', 'sample_every', 'log_every',
+    'frames', 'clips', 'windows', 'tested', 'averaged', 'moments', 'per_class', 'T', 'drawn_frames',
+    'size', 'hidden', 'w_dim', 'channel_base', 'channel_max')
 
 def _sensible(name:str, value, choices=None):
     "`SgsvgError` for a number below what makes sense, or a value that is none of `choices`."

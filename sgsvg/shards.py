@@ -347,7 +347,7 @@ def _sound(data, sr, n, new):
 
 # %% ../nbs/31_shards.ipynb #f7f8fc37
 def _share(counts, rng, rank, world):
-    "The stretch of one rank of the line of all clips, its shards shuffled by `rng`"
+    "The share of one rank of the line of all clips, its shards shuffled by `rng`"
     shards = list(range(len(counts)))
     rng.shuffle(shards)
     n, at = sum(counts), 0
@@ -374,7 +374,7 @@ def _order(counts, seed, epoch, rank, world, buffer):
 def batch_of(clips:list)->dict:
     "Clips of one length as `frames (n,T,3,H,W)`, `wave (n,1,samples)`, `e (n,T)`, `cls (n,)` and `caption`, a list."
     if len({c.frames.shape for c in clips}) > 1:
-        raise SgsvgError('clips of different lengths make no batch: ask for windows of so many `seconds`')
+        raise SgsvgError('clips of different lengths make no batch: ask for stretches of so many `seconds`')
     stacked = {k: torch.stack([getattr(c, k) for c in clips]) for k in ('frames', 'wave', 'e')}
     cls = torch.tensor([c.cls for c in clips])
     return stacked | dict(cls=cls, caption=[c.caption for c in clips])
@@ -390,12 +390,12 @@ def _place(rank, world):
     return rank, world
 
 # %% ../nbs/31_shards.ipynb #0c453c90
-def _window(o, seconds, key):
-    "First frame and number of frames of a window of a clip: drawn by `key`, or, without one, from its start"
+def _stretch(o, seconds, key):
+    "First frame and number of frames of a stretch of a clip: drawn by `key`, or, without one, from its start"
     there, fps = o['frames'], o['fps']
     n = there if seconds is None else max(1, round(seconds*fps))
     if n > there:
-        raise SgsvgError(f"clip {o['key']!r} lasts {there/fps:g} s, less than the window of {seconds:g} s; "
+        raise SgsvgError(f"clip {o['key']!r} lasts {there/fps:g} s, less than the stretch of {seconds:g} s; "
                          "ask for fewer seconds")
     if key is None: return 0, n
     return Random(f"{key} {o['key']}").randrange(there-n+1), n
@@ -412,15 +412,15 @@ def _of_split(folder, shards, split):
 # %% ../nbs/31_shards.ipynb #c4630c32
 class Shards(IterableDataset):
     """The clips of one split of a data set. `shards[i]` is the i-th, from its start. Iterating gives this rank's share
-    of the epoch, shuffled, random windows, and goes on where it was left; the shares of the ranks differ by one clip at
-    most. Class numbers are the world's if all classes are; else `classes` are the set's own, in alphabetical order.
+    of the epoch, shuffled, random stretches, and goes on where it was left; the shares of the ranks differ by one clip
+    at most. Class numbers are the world's if all classes are; else `classes` are the set's own, in alphabetical order.
     Broken sets raise `SgsvgError`."""
     def __init__(self,
         folder:PathLike,            # folder that `sgsvg data build` made
         split:str='train',          # as in `dataset.json`
-        seconds:float|None=None,    # length of the windows; None: whole clips
+        seconds:float|None=None,    # length of the stretches; None: whole clips
         sr:int=22050,               # Hz of the waves
-        seed:int=0,                 # of order and windows
+        seed:int=0,                 # of order and stretches
         buffer:int=1000,            # clips among which the next is drawn
         rank:int|None=None,         # number of this process; None: as torch.distributed says, or 0
         world:int|None=None,        # how many processes there are; None: as torch.distributed says, or one
@@ -432,7 +432,7 @@ class Shards(IterableDataset):
         self.classes = CLASSES if set(names) <= set(CLASSES) else tuple(names)
         self.rank, self.world = _place(rank, world)
         if seconds is not None and not 0 < seconds < math.inf or not sr > 0:
-            raise SgsvgError(f'windows of {seconds} s at {sr} Hz: give positive numbers')
+            raise SgsvgError(f'stretches of {seconds} s at {sr} Hz: give positive numbers')
         self.seconds, self.sr = seconds, sr
         self.seed, self.buffer = seed, buffer
         self.epoch = self.given = 0
@@ -473,10 +473,10 @@ def _of_clip(path, i):
 
 @patch
 def _clip(self:Shards, shard, i, epoch=None):
-    "A clip: from its start, or the window that the epoch draws"
+    "A clip: from its start, or the stretch that the epoch draws"
     with _of_clip(self.paths[shard], i):
         o = _facts(self._part(shard, i, 'json'), self.fps)
-        first, n = _window(o, self.seconds, None if epoch is None else f'{self.seed} {epoch}')
+        first, n = _stretch(o, self.seconds, None if epoch is None else f'{self.seed} {epoch}')
         frames = _frames(self._part(shard, i, 'mp4'), first, n, self.size, self.fps)
         wave = _sound(self._part(shard, i, 'flac'), o['sr'], o['samples'], self.sr)
         a, m = (round(k/self.fps*self.sr) for k in (first, n))
@@ -557,7 +557,7 @@ def batches(self:Shards,
 # %% ../nbs/31_shards.ipynb #9f30fd62
 @patch
 def _which(self:Shards):
-    "What decides the order and the windows"
+    "What decides the order and the stretches"
     return dict(set=self._set) | {k: getattr(self, k) for k in ('seed', 'seconds', 'buffer', 'world', 'rank')}
 
 @patch
@@ -568,7 +568,7 @@ def state_dict(self:Shards)->dict:
 @patch
 def load_state_dict(self:Shards, state:dict):
     """Go on from there: the same remaining clips in the same order.
-    `SgsvgError` if the set, the seed, the windows or the number of processes is another."""
+    `SgsvgError` if the set, the seed, the stretches or the number of processes is another."""
     for k, v in self._which().items():
         was = state['of'].get(k)
         if was == v: continue

@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 from .ears import EAR_MEL, HEARD, Ear, hear
 from .landscapes import CLASSES
-from .processes import drawn, share
+from .processes import random_rows, share
 from .train import Stage, one_cycle, rows
 
 # %% ../nbs/68_stages_ears.ipynb #ebfcec3c
@@ -58,7 +58,7 @@ def batch(self:EarStage,
 def step(self:EarStage, batch:dict|tuple):
     b = self.to_device(batch)
     x = b['features']
-    kept = drawn(lambda n: F.dropout(x.new_ones(n, x.shape[1]), .4), len(x))
+    kept = random_rows(lambda n: F.dropout(x.new_ones(n, x.shape[1]), .4), len(x))
     log_probs = self.nets['head'](x*kept).log_softmax(1)
     loss = -(b['labels']*self.weight.to(b['labels'])*log_probs).sum(1).mean()
     self.update('head', loss)

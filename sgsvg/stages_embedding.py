@@ -105,7 +105,7 @@ class SoundPairs:
         self.images, self.texts = images, texts
         self.order = _by_intensity(frames.cls[:len(images)], frames.e)
 
-    def partner(self, cls:int, e:Tensor, generator:torch.Generator)->Tensor:
+    def partner(self, cls:int, e:Tensor, generator:torch.Generator)->Tensor: # class; intensity (); draws it
         "The number of a random frame of class `cls` with intensity near `e`: at most eight places away in the order."
         i = self.order[cls]
         k = torch.searchsorted(self.frames.e[i], e) + torch.randint(-8, 9, (), generator=generator)
@@ -170,7 +170,7 @@ class Moments:
     ):
         self.sounds, self.embedded = sounds, embedded
 
-    def batch(self, n:int, generator:torch.Generator)->dict:
+    def batch(self, n:int, generator:torch.Generator)->dict: # rows; draws them
         "As `SoundPairs.batch`."
         k = torch.randint(len(self.embedded['clip']), (n,), generator=generator)
         b = {name: v[k] for name,v in self.embedded.items()}

@@ -100,7 +100,7 @@ class GeneratorStage(Stage):
 
 # %% ../nbs/62_stages_generator.ipynb #db0253ab
 @patch
-def drawn(self:GeneratorStage,
+def examples(self:GeneratorStage,
     n:int,                                  # rows
     generator:torch.Generator,              # of all that is drawn
     only:Tensor|slice=slice(None),     # rows that are wanted
@@ -116,7 +116,7 @@ def batch(self:GeneratorStage,
 )->dict:
     "This process's rows of what is drawn."
     n = self.p.batch_size
-    return self.drawn(n, generator, share(n))
+    return self.examples(n, generator, share(n))
 
 # %% ../nbs/62_stages_generator.ipynb #d84fd705
 def draw(
@@ -176,7 +176,7 @@ def step(self:GeneratorStage, batch:dict):
 @patch
 def sample(self:GeneratorStage, path:PathLike):
     "Real and generated frames of the same `(z, c)`: three and three in a row."
-    b = self.to_device(self.drawn(27, torch.Generator().manual_seed(0)))
+    b = self.to_device(self.examples(27, torch.Generator().manual_seed(0)))
     fake = self.emas['generator'].module(b['z'], b['c']).float().clamp(-1, 1)
     rows = torch.stack([b['frames'], fake], 1).unflatten(0, (-1, 3)).transpose(1, 2)
     plt.imsave(path, grid(rows.flatten(0, 2).cpu(), 6))
@@ -223,7 +223,7 @@ class AdversarialStage(GeneratorStage):
     "Trains a StyleGAN on pictures alone, with or without classes: nothing but the critic says what is right."
     needs = 'frames', 'cls', 'e'
 
-    def drawn(self, n:int, generator:torch.Generator, only:Tensor|slice=slice(None)):
+    def examples(self, n:int, generator:torch.Generator, only:Tensor|slice=slice(None)): # rows; draws; rows made
         "`frames` (n,3,H,W) with their labels `c`; two scenes `z` (n,z_dim), `other`; the first `layer` of the other."
         b = self.source.batch(n, 1, generator, self.needs, only)
         g = self.nets['generator']

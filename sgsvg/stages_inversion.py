@@ -19,7 +19,7 @@ from .inversion import Inversion, PSPInversion
 from .landscapes import CLASSES
 from .core import PathLike, SgsvgError
 from .losses import adversarial, clip_terms, latent_reg, mse, r1
-from .processes import drawn, part, share
+from .processes import part, random_rows, share
 from .train import Stage, ema_of, one_cycle, rows
 from .variants import Variant
 from .video import grid
@@ -99,12 +99,12 @@ class OwnCodes:
     def draw(self,
         cls:Tensor,             # `(n,)`
         e:Tensor,               # intensity in [0,1], `(n,T)`
-        own:Tensor|None=None,   # which rows of a batch they are, see `processes.drawn`
+        own:Tensor|None=None,   # which rows of a batch they are, see `processes.random_rows`
     )->Tensor:                  # `(n,T,w_dim)`
         "Codes of the generator's own."
         (n, T), at = e.shape, e.device
-        z = drawn(lambda k: torch.randn(k, self.generator.z_dim, device=at), n, own=own)
-        phase = drawn(lambda k: torch.rand(k, T, 2, device=at), n, own=own)
+        z = random_rows(lambda k: torch.randn(k, self.generator.z_dim, device=at), n, own=own)
+        phase = random_rows(lambda k: torch.rand(k, T, 2, device=at), n, own=own)
         c = self.condition(cls.repeat_interleave(T), e.flatten(), phase.flatten(0, 1))
         return self.generator.mapping(z.repeat_interleave(T, 0), c)[:,0].unflatten(0, (n, T))
 
@@ -112,7 +112,7 @@ class OwnCodes:
         "The loss of who made the codes `(n,T,num_ws,w_dim)`."
         with frozen(self.critic): return self.form.g(self.critic(codes, cls))
 
-    def d(self, own:Tensor, codes:Tensor, cls:Tensor)->tuple[Tensor, Tensor]:
+    def d(self, own:Tensor, codes:Tensor, cls:Tensor)->tuple[Tensor, Tensor]: # latents, real and made; class (n,)
         "The critic's loss; what it says of each of its `own` rows `(n,)`."
         yes, no = self.critic(own, cls), self.critic(codes, cls)
         return self.form.d(yes, no), yes.mean(1)

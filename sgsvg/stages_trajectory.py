@@ -18,7 +18,7 @@ from .core import amp_dtype, PathLike, Progress
 from .critics import VIDEO_CRITICS, ImageCritic, frozen
 from .landscapes import CLASSES, FAST, SLOW, phases
 from .losses import adversarial, clip_terms, latent_reg, mse, r1
-from .processes import drawn, share
+from .processes import random_rows, share
 from .stages_inversion import OwnCodes, add_critic, teach_codes
 from .train import Stage, ema_of, one_cycle, rows
 from .trajectory import Trajectory, scene_noise, step_noise
@@ -228,7 +228,7 @@ def noise(self:TrajectoryStage,
 )->Tensor:
     "The noise that they walk with."
     if self.how.noise != 'step': return scene_noise(self.generator, z)
-    return drawn(lambda n: step_noise(w_a[:1].expand(n, -1, -1, -1)), len(w_a), own=own)
+    return random_rows(lambda n: step_noise(w_a[:1].expand(n, -1, -1, -1)), len(w_a), own=own)
 
 # %% ../nbs/65_stages_trajectory.ipynb #8ced1f85
 @patch

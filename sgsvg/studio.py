@@ -48,7 +48,7 @@ class Take:
                 if self.over: return
         except Exception as e: self.error = e
 
-    def wait(self, t:int, timeout:float=60.)->Moment:
+    def wait(self, t:int, timeout:float=60.)->Moment: # frame; seconds
         "Moment `t`, or the last one, as soon as it is heard; `SgsvgError` where it cannot be."
         until, t = time.monotonic()+timeout, min(t, self.frames-1)
         while len(self.moments) <= t and self.error is None and time.monotonic() < until: time.sleep(.005)

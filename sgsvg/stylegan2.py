@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core import SgsvgError, keep_kwargs
-from .processes import drawn, together
+from .processes import random_rows, together
 from .convolution import GAIN, bias_act, conv, conv_down, conv_up
 from .filters import up_image
 
@@ -21,10 +21,10 @@ from .filters import up_image
 class Dense(nn.Module):
     "Fully connected layer with equalised learning rate; always computes in float32."
     def __init__(self,
-        n_in:int, n_out:int,
-        act:bool=False,    # leaky ReLU with gain sqrt(2)
-        lr_mul:float=1.,   # relative learning rate
-        bias_init:float=0.,
+        n_in:int, n_out:int,   # features in, out
+        act:bool=False,        # leaky ReLU with gain sqrt(2)
+        lr_mul:float=1.,       # relative learning rate
+        bias_init:float=0.,    # the bias at the start
     ):
         super().__init__()
         self.act, self.lr_mul = act, lr_mul
@@ -40,10 +40,10 @@ class Dense(nn.Module):
 class Conv(nn.Module):
     "Convolution with equalised learning rate, optional halving; gains are folded into the kernel."
     def __init__(self,
-        n_in:int, n_out:int, k:int,
+        n_in:int, n_out:int, k:int, # channels in, out; side of the kernel
         act:bool=True,     # leaky ReLU with gain sqrt(2)
         down:bool=False,   # low-pass filter and halve
-        bias:bool=True,
+        bias:bool=True,    # add a learned number to each channel
         gain:float=1.,     # extra gain on the output
     ):
         super().__init__()
@@ -86,7 +86,8 @@ def _labels(
 class Mapping(nn.Module):
     """`z` `(B,z_dim)` and condition `c`, `(B,c_dim)` or the index of a class,
     to styles `(B,num_ws,w_dim)`, or `(B,w_dim)` if `num_ws` is None."""
-    def __init__(self, z_dim:int, c_dim:int, w_dim:int, num_ws:int|None, num_layers:int=8, lr_mul:float=.01):
+    def __init__(self, z_dim:int, c_dim:int, w_dim:int,        # numbers of `z`, of the condition, of `w`
+        num_ws:int|None, num_layers:int=8, lr_mul:float=.01):  # copies of `w`; depth; relative learning rate
         super().__init__()
         self.z_dim, self.c_dim = z_dim, c_dim
         self.w_dim, self.num_ws = w_dim, num_ws
@@ -96,7 +97,7 @@ class Mapping(nn.Module):
         for i in range(num_layers):
             setattr(self, f'fc{i}', Dense(w_dim if i else n_in, w_dim, act=True, lr_mul=lr_mul))
         self.register_buffer('w_avg', torch.zeros(w_dim))
-    def inputs(self, z:Tensor, c:Tensor|None, class_idx:Tensor|None)->Tensor:
+    def inputs(self, z:Tensor, c:Tensor|None, class_idx:Tensor|None)->Tensor: # (B,z_dim); (B,c_dim) or classes (B,)
         "What the first layer gets: `z` and the embedded condition, each normalised."
         if self.z_dim and (z.dim() != 2 or z.shape[1] != self.z_dim):
             raise SgsvgError(f'z must be (batch, {self.z_dim}), not {tuple(z.shape)}')
@@ -115,7 +116,7 @@ class Mapping(nn.Module):
         if truncation_psi != 1: w = self.w_avg.lerp(w, truncation_psi)
         return w[:,None].expand(-1, self.num_ws, -1)
     @torch.no_grad()
-    def update_w_avg(self, w:Tensor, beta:float=.995):
+    def update_w_avg(self, w:Tensor, beta:float=.995): # latents; what is kept of the old mean
         "Move the running mean towards the batch's mean; `w` is `(B,w_dim)` or `(B,num_ws,w_dim)`."
         if w.dim()==3: w = w[:,0]
         self.w_avg.lerp_(w.detach().float().mean(0), 1-beta)
@@ -232,8 +233,9 @@ def styled_conv(
 # %% ../nbs/42_stylegan2.ipynb #8a358a3f
 class StyledConv(nn.Module):
     "Synthesis layer: style, 3x3 convolution (doubling if `up`), noise, bias, leaky ReLU."
-    def __init__(self, n_in:int, n_out:int, w_dim:int, res:int, up:bool, noise_seed:int,
-        clamp:float|None=None, use_noise:bool=True,
+    def __init__(self, n_in:int, n_out:int, w_dim:int, # channels in, out; numbers of `w`
+        res:int, up:bool, noise_seed:int,      # side of the output; double the side; of the constant noise
+        clamp:float|None=None, use_noise:bool=True, # bound of the output; grains of noise
         gain:float=1.,     # extra gain on the output, and on its bound
     ):
         super().__init__()
@@ -248,10 +250,10 @@ class StyledConv(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros([]))
         drawn = torch.Generator().manual_seed(noise_seed)
         self.register_buffer('noise_const', torch.randn(res, res, generator=drawn))
-    def noise(self, x:Tensor, mode:str):
+    def noise(self, x:Tensor, mode:str): # the map (B,ch,H,W); `const`, `random` or `none`
         if mode=='none' or not self.use_noise: return None
         if mode=='const': n = self.noise_const[None,None]
-        else: n = drawn(lambda k: torch.randn(k, 1, self.res, self.res, device=x.device), len(x))
+        else: n = random_rows(lambda k: torch.randn(k, 1, self.res, self.res, device=x.device), len(x))
         return n*self.noise_strength
     def forward(self, x:Tensor, w:Tensor, noise_mode:str='const'):
         noise = self.noise(x, noise_mode)
@@ -260,7 +262,7 @@ class StyledConv(nn.Module):
 # %% ../nbs/42_stylegan2.ipynb #6d2da3a5
 class ToRGB(nn.Module):
     "Styled 1x1 convolution to the picture's channels, in float32, no demodulation."
-    def __init__(self, n_in:int, channels:int, w_dim:int, clamp:float|None=None):
+    def __init__(self, n_in:int, channels:int, w_dim:int, clamp:float|None=None): # channels in, out; `w`; bound
         super().__init__()
         self.clamp = clamp
         self.affine = Dense(w_dim, n_in, bias_init=1.)
@@ -280,7 +282,7 @@ ARCHITECTURES = ('skip', 'resnet', 'orig')
 
 class Shortcut(nn.Module):
     "The residual branch: 1x1 convolution and doubling, at half the variance."
-    def __init__(self, n_in:int, n_out:int):
+    def __init__(self, n_in:int, n_out:int): # channels in, out
         super().__init__()
         self.weight = nn.Parameter(torch.randn(n_out, n_in, 1, 1))
         self.gain = math.sqrt(.5/n_in)
@@ -289,8 +291,9 @@ class Shortcut(nn.Module):
 # %% ../nbs/42_stylegan2.ipynb #71ae9d6c
 class SynthesisBlock(nn.Module):
     "Two styled layers (the first doubles), and the picture so far; the 4x4 block starts from its constant."
-    def __init__(self, n_in:int, n_out:int, w_dim:int, res:int, channels:int, noise_seed:int,
-        clamp:float|None=None, architecture:str='skip', use_noise:bool=True,
+    def __init__(self, n_in:int, n_out:int, w_dim:int, # channels in (0: the first block), out; numbers of `w`
+        res:int, channels:int, noise_seed:int, # side; channels of the picture; of the constant noise
+        clamp:float|None=None, architecture:str='skip', use_noise:bool=True, # see `Generator`
         last:bool=False,   # the last block always draws
     ):
         super().__init__()
@@ -338,8 +341,9 @@ def check_call(
 # %% ../nbs/42_stylegan2.ipynb #d269470f
 class Synthesis(nn.Module):
     "Styles `(B,num_ws,w_dim)` to pictures `(B,channels,res,res)`, float32, nominally in [-1,1]."
-    def __init__(self, w_dim:int, resolution:int, channels:int=3, channel_base:int=32768, channel_max:int=512,
-        noise_seed:int=0, conv_clamp:float|None=None, architecture:str='skip', use_noise:bool=True,
+    def __init__(self, w_dim:int, resolution:int, channels:int=3,  # numbers of `w`; side and channels of the picture
+        channel_base:int=32768, channel_max:int=512, noise_seed:int=0, # this line and the next: see `Generator`
+        conv_clamp:float|None=None, architecture:str='skip', use_noise:bool=True, # see `Generator`
     ):
         super().__init__()
         if architecture not in ARCHITECTURES:
@@ -369,10 +373,10 @@ class Generator(nn.Module):
     "StyleGAN2's generator. `.kwargs` rebuilds it."
     @keep_kwargs
     def __init__(self,
-        z_dim:int=512, c_dim:int=0, w_dim:int=512,
-        img_resolution:int=256, img_channels:int=3,
+        z_dim:int=512, c_dim:int=0, w_dim:int=512,  # numbers of `z`, of the condition, of `w`
+        img_resolution:int=256, img_channels:int=3, # side and channels of the picture
         channel_base:int=32768, # channels at size r: `min(channel_base/r, channel_max)`
-        channel_max:int=512,
+        channel_max:int=512,    # as in `channel_base`
         num_layers:int=8,       # of the mapping net
         noise_seed:int=0,       # of the constant noise pictures
         conv_clamp:float|None=None, # bound of every layer's result; the published files use 256
@@ -407,7 +411,7 @@ def minibatch_std(
 # %% ../nbs/42_stylegan2.ipynb #aeefba01
 class CriticBlock(nn.Module):
     "Residual block `(B,n_in,H,W)` to `(B,n_out,H/2,W/2)`."
-    def __init__(self, n_in:int, n_out:int):
+    def __init__(self, n_in:int, n_out:int): # channels in, out
         super().__init__()
         half = math.sqrt(.5)
         self.skip  = Conv(n_in, n_out, 1, act=False, down=True, bias=False, gain=half)
@@ -418,7 +422,7 @@ class CriticBlock(nn.Module):
 # %% ../nbs/42_stylegan2.ipynb #01475e86
 class CriticEnd(nn.Module):
     "4x4 features to one number, or to the product with the embedded condition."
-    def __init__(self, n:int, cmap_dim:int, group:int):
+    def __init__(self, n:int, cmap_dim:int, group:int): # channels; of the embedded condition; samples compared
         super().__init__()
         self.group, self.cmap_dim = group, cmap_dim
         self.conv = Conv(n+1, n, 3)
@@ -434,9 +438,9 @@ class Discriminator(nn.Module):
     "StyleGAN2's residual discriminator: pictures `(B,C,res,res)` and condition `(B,c_dim)` to logits `(B,)`, float32."
     @keep_kwargs
     def __init__(self,
-        c_dim:int=0, img_resolution:int=256, img_channels:int=3,
+        c_dim:int=0, img_resolution:int=256, img_channels:int=3, # of the condition; side and channels of the picture
         channel_base:int=32768, # channels at size r: `min(channel_base/r, channel_max)`
-        channel_max:int=512,
+        channel_max:int=512,    # as in `channel_base`
         num_layers:int=8,       # of the net that embeds the condition
         group:int=4,            # samples compared by the minibatch deviation
     ):

@@ -58,7 +58,8 @@ def schedule(
 # %% ../nbs/43_stylegan3.ipynb #0669046e
 class Input(nn.Module):
     "Fourier features `(B,channels,size,size)` from `w` `(B,w_dim)` (Karras et al. 2021, section 3.2 and appendix F)."
-    def __init__(self, w_dim:int, channels:int, size:int, rate:int, bandwidth:float):
+    def __init__(self, w_dim:int, channels:int,    # numbers of `w`; waves
+        size:int, rate:int, bandwidth:float):      # side, pixels; pixels per picture; cycles per picture
         super().__init__()
         self.size, self.rate = size, rate
         self.bandwidth, self.gain = bandwidth, 1/math.sqrt(channels)
@@ -419,10 +420,12 @@ def modulated(
 # %% ../nbs/43_stylegan3.ipynb #244558e0
 class Layer(nn.Module):
     "`(B,I,n,n)` and `w` `(B,w_dim)` to `(B,O,size,size)`."
-    def __init__(self, w_dim:int, a:Spec, b:Spec, torgb:bool, critical:bool, conv_kernel:int=3,
+    def __init__(self, w_dim:int, a:Spec, b:Spec,  # numbers of `w`; what comes in and goes out
+        torgb:bool, critical:bool, conv_kernel:int=3, # the last layer; up to its limit; side of the kernel
         filter_size:int=6,        # taps per pixel of the smaller size
         lrelu_upsampling:int=2,   # room above the larger rate for the activation
-        use_radial_filters:bool=False, conv_clamp:float|None=256., magnitude_ema_beta:float=.999,
+        use_radial_filters:bool=False, conv_clamp:float|None=256., # round low-pass; bound of the map
+        magnitude_ema_beta:float=.999, # what is kept of the old mean of the input's power
     ):
         super().__init__()
         k = 1 if torgb else conv_kernel
@@ -461,7 +464,9 @@ class Layer(nn.Module):
 class Synthesis(nn.Module):
     """Styles `(B,num_ws,w_dim)` to pictures `(B,channels,res,res)`, float32, nominally in [-1,1].
     The first style is the input's."""
-    def __init__(self, w_dim:int, specs:list[Spec], num_critical:int=2, output_scale:float=.25, **layer_kwargs):
+    def __init__(self, w_dim:int, specs:list[Spec],    # numbers of `w`; the layers, see `schedule`
+        num_critical:int=2, output_scale:float=.25,    # layers at the limit; factor of the picture
+        **layer_kwargs):                               # what else `Layer` takes
         super().__init__()
         n, first = len(specs)-1, specs[0]
         self.w_dim, self.num_ws = w_dim, n+2
@@ -493,13 +498,13 @@ class Generator(nn.Module):
     "StyleGAN3's generator; arguments as in the published files, `Generator(**CONFIGS['t'])`. `.kwargs` rebuilds it."
     @keep_kwargs
     def __init__(self,
-        z_dim:int=512, c_dim:int=0, w_dim:int=512,
-        img_resolution:int=256, img_channels:int=3,
+        z_dim:int=512, c_dim:int=0, w_dim:int=512,  # numbers of `z`, of the condition, of `w`
+        img_resolution:int=256, img_channels:int=3, # side and channels of the picture
         mapping_kwargs:dict|None=None,  # `num_layers` (2), `lr_multiplier` (.01)
-        channel_base:int=32768, channel_max:int=512, num_layers:int=14, num_critical:int=2,
-        first_cutoff:float=2., first_stopband:float=2**2.1, last_stopband_rel:float=2**.3, margin_size:int=10,
-        output_scale:float=.25, conv_kernel:int=3, filter_size:int=6, lrelu_upsampling:int=2,
-        use_radial_filters:bool=False, conv_clamp:float|None=256., magnitude_ema_beta:float=.999,
+        channel_base:int=32768, channel_max:int=512, num_layers:int=14, num_critical:int=2,     # see `schedule`
+        first_cutoff:float=2., first_stopband:float=2**2.1, last_stopband_rel:float=2**.3, margin_size:int=10, # too
+        output_scale:float=.25, conv_kernel:int=3, filter_size:int=6, lrelu_upsampling:int=2,   # see `Layer`
+        use_radial_filters:bool=False, conv_clamp:float|None=256., magnitude_ema_beta:float=.999, # see `Layer`
     ):
         super().__init__()
         self.z_dim, self.c_dim = z_dim, c_dim

@@ -44,7 +44,7 @@ class Stage:
         self.piece, self.pieces = 0, 1                      # of a batch that is taken in pieces; `fit` sets them
         self.accelerator,self.device = None,torch.device('cpu')
 
-    def batch(self, step:int, generator:torch.Generator):
+    def batch(self, step:int, generator:torch.Generator): # 1, 2, ...; draws what is random
         """The batch of `step`, 1, 2, ...; where several processes share it, this one's rows, see `share`.
         Every random choice is from `generator` (CPU) or torch's global one, both seeded by (seed, step)."""
         raise NotImplementedError

@@ -84,11 +84,11 @@ class Trajectory(_Bands):
         self.carry, self.gain = carry, gain
         self.clock = tuple(clock)
 
-    def band(self, n:int, extra:int, hidden:int, layers:int)->Band:
+    def band(self, n:int, extra:int, hidden:int, layers:int)->Band: # numbers; of the clock; units; depth
         "The recurrence of `n` numbers of a latent."
         return Band(n, extra, hidden, layers)
 
-    def settle(self, w:Tensor, new:Tensor)->tuple[Tensor,Tensor]:
+    def settle(self, w:Tensor, new:Tensor)->tuple[Tensor,Tensor]: # (B,num_ws,w_dim) each
         "From the previous latent `w` and the `new` one: the next, and the one that is drawn."
         return new, new
 
@@ -135,6 +135,7 @@ class _ReleasedBand(Band):
 # %% ../nbs/54_trajectory.ipynb #95c21234
 class ReleasedTrajectory(Trajectory):
     "A trajectory with what the released program does besides, each part of it by itself."
+    @keep_kwargs
     def __init__(self,
         num_ws:int, w_dim:int,          # see `Trajectory`
         bidirectional:bool=True,        # a second recurrence beside each
@@ -144,10 +145,8 @@ class ReleasedTrajectory(Trajectory):
         mix:float=.4,                   # share of the new latent in the next one, in eval mode
         **plain,                        # what else `Trajectory` takes
     ):
-        more = dict(bidirectional=bidirectional, remix=remix)
-        self.band = partial(_ReleasedBand, **more)
+        self.band = partial(_ReleasedBand, bidirectional=bidirectional, remix=remix)
         super().__init__(num_ws, w_dim, **plain)
-        self.kwargs = self.kwargs | more | dict(first_code_only=first_code_only, noise_gain=noise_gain, mix=mix)
         self.first_code_only, self.noise_gain = first_code_only, noise_gain
         self.mix = mix
         if first_code_only: self.gain = 0.

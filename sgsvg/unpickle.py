@@ -284,7 +284,7 @@ INDEX = dict(BINPUT='B', LONG_BINPUT='<I', BINGET='B', LONG_BINGET='<I')
 # %% ../nbs/44_unpickle.ipynb #01dd67b5
 class Reader:
     "The machine: reads one pickle from `source` and leaves the place behind its end."
-    def __init__(self, source:Source, budget:Budget,
+    def __init__(self, source:Source, budget:Budget, # the bytes; what may be spent on them
         persistent:Callable|None=None,  # what to do with a persistent id; None: there must be none
         inner:bool=False,               # inside of another file
     ):

@@ -633,7 +633,8 @@ def poster(
 # %% ../nbs/12_video.ipynb #7e9695c4
 class Player:
     "A video as the output of a notebook's cell."
-    def __init__(self, path:PathLike, width:int=512): self.path, self.width = Path(path), width
+    def __init__(self, path:PathLike, width:int=512): # see `player`
+        self.path, self.width = Path(path), width
     def __repr__(self): return f'Player({self.path.name!r}, width={self.width})'
 
     def _video(self, picture):

@@ -414,7 +414,7 @@ def test_long_footage_is_not_decoded_from_its_beginning(tmp_path):
     for ending, kw in (('.mp4', {}), ('.mkv', {}), ('.ts', {}), ('.webm', dict(sr=48000, deadline='realtime'))):
         f = film(tmp_path/f'long{ending}', 90, 10, (64, 48), **(kw | dict(g=30)))
         seen = 0
-        class Counted(checks.Window):
+        class Counted(checks.Stretch):
             def _decoded(self, *args):
                 nonlocal seen
                 for x in super()._decoded(*args):

@@ -71,7 +71,7 @@ def test_flash_and_beep_stay_together(beats, i):
     print(f'{name:12} flash {flashed}, beep {beeped}, apart {np.abs(error).max()*FPS:.2f} frames')
     assert np.abs(late_beep).max() < .006 and np.abs(error).max() < 1/FPS
 
-def test_windows_are_pieces_of_the_whole(beats):
+def test_stretches_are_pieces_of_the_whole(beats):
     whole, part = Shards(beats), Shards(beats, seconds=2.3, buffer=3, seed=5)
     sources = {c.caption: 0 for c in whole}
     starts = []

@@ -90,3 +90,24 @@ def test_limits(tmp_path, capsys):
 
 def test_the_tree_stays_within_its_limits(capsys):
     assert sizes.main(['--root', str(ROOT), '--limits']) == 0, capsys.readouterr().out
+
+CLASSES = '''class Film:
+    def __init__(self, path, fps): pass
+    def frames(self, sound, seconds): pass
+    def forward(self, x, y): pass
+    def _cut(self, a, b): pass
+
+class Copy(Film):
+    def __init__(self, path, fps): pass   # a file, frames a second
+    def frames(self, sound, seconds): pass
+
+class Net(nn.Module):
+    def forward(self, x, y): pass
+
+class _Own:
+    def frames(self, sound, seconds): pass
+'''
+
+def test_methods_in_classes_count_where_no_ancestor_says_what_they_take(tmp_path):
+    places = sizes.measure(tree(tmp_path, CLASSES))[1]['public functions without docments']
+    assert [place.split()[1] for _,place in places] == ['Film.__init__', 'Film.frames', 'Film.forward']

@@ -134,8 +134,7 @@ def public_functions(tree):
     for node in tree.body:
         if isinstance(node, ast.FunctionDef): yield node.name, node
         if not isinstance(node, ast.ClassDef) or node.name.startswith('_'): continue
-        for method in node.body:
-            if isinstance(method, ast.FunctionDef): yield f'{node.name}.{method.name}', method
+        for method in methods(node): yield f'{node.name}.{method.name}', method
 
 
 def untyped(tree):
@@ -147,16 +146,42 @@ def untyped(tree):
             if a.annotation is None: yield f'{name}.{a.arg}'
 
 
-def undocumented(source, tree):
-    "Public functions of two parameters or more, one of which has no comment on its line."
+def methods(node):
+    "The methods in the body of a class."
+    return [n for n in node.body if isinstance(n, ast.FunctionDef)]
+
+
+def bases(node):
+    "Names of the classes that a class stands on, without their modules."
+    return [b.attr if isinstance(b, ast.Attribute) else getattr(b, 'id', '') for b in node.bases]
+
+
+def inherited(name, classes):
+    "Methods that the ancestors of the class `name` define; PyTorch's modules define `forward`."
+    above = [b for node in classes.get(name, []) for b in bases(node) if b != name]
+    found = {'forward'} if 'Module' in above else set()
+    for base in above:
+        found |= {m.name for node in classes.get(base, []) for m in methods(node)} | inherited(base, classes)
+    return found - {'__init__'}
+
+
+def class_table(trees):
+    "Name -> the classes of that name in all modules."
+    found = defaultdict(list)
+    for node in (n for tree in trees for n in tree.body):
+        if isinstance(node, ast.ClassDef): found[node.name].append(node)
+    return found
+
+
+def undocumented(source, tree, classes):
+    "Public functions of two parameters or more, one of which has no comment on its line, and that no ancestor has."
     lines = source.split('\n')
-    found = []
-    for node in tree.body:
-        if not isinstance(node, ast.FunctionDef) or node.name.startswith('_'): continue
+    for name,node in public_functions(tree):
+        owner, _, last = name.rpartition('.')
+        if last.startswith('_') and last != '__init__' or last in inherited(owner, classes): continue
         args = parameters(node)
         bare = [a for a in args if '#' not in lines[a.end_lineno-1]]
-        if len(args) > 1 and bare: found.append(node)
-    return found
+        if len(args) > 1 and bare: yield name, node
 
 
 def twice(homes):
@@ -170,6 +195,7 @@ def measure_modules(root, places):
     "Measures of the exported modules; fills `places`: measure -> `(size, place)`."
     all_nodes, lengths, homes = [], [], defaultdict(list)
     lines = 0
+    classes = class_table(map(ast.parse, modules(root).values()))
     for path,source in modules(root).items():
         tree, name = ast.parse(source), path.relative_to(root)
         lines += sum(bool(line.strip()) for line in source.split('\n'))
@@ -184,8 +210,8 @@ def measure_modules(root, places):
         wide = [n for n in ast.walk(tree) if targets(n) > TARGETS]
         places['tuple assignments of more than two targets'] += [(targets(n), f'{name}:{n.lineno}') for n in wide]
         places['public parameters without a type'] += [(1, f'{name}: {o}') for o in untyped(tree)]
-        bare = undocumented(source, tree)
-        places['public functions without docments'] += [(1, f'{name}:{f.lineno} {f.name}') for f in bare]
+        bare = undocumented(source, tree, classes)
+        places['public functions without docments'] += [(1, f'{name}:{f.lineno} {n}') for n,f in bare]
         for n in public(tree): homes[n].append(name)
     places['public names in two modules'] += twice(homes)
     count = {k: len(places[k]) for k in ('lines with ;', 'tuple assignments of more than two targets',
