@@ -38,6 +38,11 @@ def test_a_judge_does_not_import_what_it_judges(room):
     judged = {'model', 'clipspace'} | {r for r in NUMBER if r.startswith('stages')}
     assert reached(room).isdisjoint(judged)
 
+def test_sweep_imports_ground_alone():
+    assert all(NUMBER[r] < 10 for r in rooms(ROOT/'sgsvg/sweep.py'))
+
+def test_studio_reaches_nets_through_the_product(): assert rooms(ROOT/'sgsvg/studio.py').isdisjoint(NETS)
+
 @pytest.mark.parametrize('room', NUMBER)
 def test_nobody_imports_the_command(room): assert 'cli' not in rooms(ROOT/f'sgsvg/{room}.py')
 
