@@ -1,6 +1,6 @@
 """An hour of playing live, with the embedded default: does memory grow, does the picture fall behind?
 
-    python bench/hour.py [results/hour.json] [seconds] [speed]
+    python bench/hour.py [results/speed/hour.json] [seconds] [speed]
 
 A film's sound, the demo, comes round and round by one clock: `speed` 1 is real time, and 0 as fast as this machine can,
 where every frame is drawn.
