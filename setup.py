@@ -51,7 +51,13 @@ ghapi<2
 # A group a line below is what `pip install 'sgsvg[NAME]'` adds.
 slurm = ['submitit>=1.5.3,<2']
 
-tests = slurm + '''
+remote = '''
+python-osc>=1.9,<2
+mido>=1.3,<2
+python-rtmidi>=1.5,<2
+'''.split()
+
+tests = slurm + remote + '''
 pytest>=8.4
 pytest-timeout>=2.3
 pytest-xdist>=3.6
@@ -88,7 +94,7 @@ setup(
     package_data={'sgsvg': ['assets/*']},
     python_requires='>=3.11,<3.13',
     install_requires=required,
-    extras_require=dict(slurm=slurm, studio=studio, test=tests, dev=dev),
+    extras_require=dict(slurm=slurm, remote=remote, studio=studio, test=tests, dev=dev),
     cmdclass=dict(build_py=Build),
     entry_points={'console_scripts': ['sgsvg=sgsvg.cli:main'], 'nbdev': ['sgsvg=sgsvg._modidx:d']},
     zip_safe=False,

@@ -35,20 +35,17 @@ from .world import condition
 @dataclass
 class Reference:
     "The level, in decibels, that loudness 1 stands for: it follows what is loud, and forgets it."
-    level: float = -50.     # where it begins
+    level: float = -25.     # where it begins: somewhat below the loudest moments of the world's sounds
     attack: float = .5      # seconds in which it comes to 1/e of what is louder
     release: float = 1.     # decibels that it falls in a second
     floor: float = -50.     # that it does not fall below
-    heard: int = 0          # calls that were louder than the floor; the first few count more
 
     def follow(self,
         dB:float,       # what is heard
         seconds:float,  # since the last call
     )->float:           # the level now
         "The level after some seconds of a sound."
-        self.heard += dB > self.floor
-        quick = 1/(self.heard+1) if self.attack < math.inf else 0.
-        if dB > self.level: self.level += (dB-self.level)*max(quick, 1 - math.exp(-seconds/self.attack))
+        if dB > self.level: self.level += (dB-self.level)*(1 - math.exp(-seconds/self.attack))
         else: self.level = max(dB, self.level - self.release*seconds, self.floor)
         return self.level
 

@@ -15,12 +15,13 @@ from fastcore.basics import patch
 from PIL import Image
 from torch import Tensor
 from .core import PathLike, SgsvgError, write_json
-from . import audio, video
+from . import audio, remote, video
 from .audio import mel_columns
-from .ears import EAR_MEL, Gain, HEARD, squash, unit_sum
-from .live import BAND_NAMES, Controls, Inbox, Live, Log, Moment, PLAIN, Pace, RANGES, RATE, Shown, TIMINGS
+from .live import BAND_NAMES, Controls, EAR_MEL, Gain, HEARD, Inbox, Live, Log, Moment, PLAIN, Pace, RANGES, RATE
+from .live import Shown, TIMINGS, squash, unit_sum
 from .live import Walk, controls_of, hear_all, perform, replay
 from .model import SoundVideo
+from .remote import Remote
 
 # %% ../nbs/91_studio.ipynb #e0edf620
 MOST = 600.   # seconds of a file that are taken
@@ -225,6 +226,9 @@ class Desk:
         except (KeyError, TypeError, ValueError, IndexError) as e:
             self.say(f'the page sent what cannot be read ({type(e).__name__}: {e})')
 
+    @property
+    def controls(self)->Controls: return self.sides[0].controls
+
     def _unknown(self, message): raise SgsvgError(f"the studio cannot {message.get('do')!r}")
 
     def say(self, line:str): self.send(dict(kind='said', line=' '.join(line.split())), [])
@@ -257,6 +261,12 @@ def do_set(self:Desk, message:dict):
         raise SgsvgError(f"there is no sound {max(controls.sounds)}: drop one beside the first")
     side.set(controls, int(message.get('t', 0)))
     if self.live and message['side'] == 0: self.live.set(controls)
+
+@patch
+def set(self:Desk, controls:Controls):
+    "Change the first side from outside, as a `Remote` does; the page is told."
+    self.do_set(dict(side=0, controls=controls.as_dict(), t=self.sides[0].t or 0))
+    self._tell(0)
 
 @patch
 def do_preset(self:Desk, message:dict):
@@ -454,9 +464,14 @@ class Studio(anywidget.AnyWidget):
         sound:PathLike|None=None,   # a file to begin with
         model:object='default',     # a name, a file, or a `SoundVideo`
         folder:PathLike='.',        # where exports go
+        osc:int|None=None,          # UDP port where OSC is listened to; None: nowhere
+        midi:str|None=None,         # MIDI port whose controllers turn side A; None: none
     ):
         super().__init__()
         self.desk, self.todo = Desk(self.send, model, folder), queue.Queue()
+        hand = Remote(self.desk, self.desk.say)
+        if osc is not None: self.osc = remote.osc(hand, osc)
+        if midi is not None: self.midi = remote.midi_port(hand, midi)
         if sound is not None:
             audio.probe(sound)
             self.desk.files = [Path(sound)]

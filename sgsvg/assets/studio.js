@@ -1,7 +1,7 @@
 // The studio's page. It draws what Python sends and sends what is moved: the messages stand in nbs/91_studio.ipynb.
-// Colours are those of Okabe and Ito, which colour-blind people can tell apart; every line has a name beside it as well.
-const COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#999999', '#b8860b', '#7f7f7f']
-const BAND_COLOURS = ['#e69f00', '#56b4e9', '#009e73']
+// Five of the colours of Okabe and Ito, which colour-blind people can tell apart and which are seen on white and on black;
+// each is used twice, for a solid and a dashed line.
+const COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#cc79a7', '#d55e00']
 const VIEW = 12   // seconds that the charts show
 
 function make(tag, attributes = {}, ...children) {
@@ -45,7 +45,7 @@ class Charts {
     this.loud = this.canvas('loudness over time', 70)
     this.shares = classes.map(() => make('b'))
     this.legend = make('div', { class: 'legend' }, ...classes.map((c, i) =>
-      make('span', {}, make('i', { style: `background:${COLOURS[i]}` }), c + ' ', this.shares[i])))
+      make('span', {}, make('u', { style: `border-top: 3px ${i < 5 ? 'solid' : 'dashed'} ${COLOURS[i % 5]}` }), c + ' ', this.shares[i])))
   }
   canvas(label, height) { return make('canvas', { width: 720, height, role: 'img', 'aria-label': label }) }
 
@@ -58,7 +58,7 @@ class Charts {
     if (why) this.map(g, why, s => x(s * fps - .5))
     g.strokeStyle = '#fff'
     g.strokeRect(x(t - .75 * fps), 1, 1.5 * fps / n * 720, 158)
-    this.curves(this.lines, moments, first, n, this.classes.map((_, i) => [3 + i, COLOURS[i]]))
+    this.curves(this.lines, moments, first, n, this.classes.map((_, i) => [3 + i, COLOURS[i % 5]]))
     this.curves(this.loud, moments, first, n, [[0, ink]])
     const now = moments.rows[Math.max(0, t)]
     this.shares.forEach((e, i) => { e.textContent = now && now[3 + i] > .05 ? `${Math.round(100 * now[3 + i])} %` : '' })
@@ -118,7 +118,7 @@ class Side {
       'aria-label': 'path of the coarse, mid and fine band along the two directions in which scenes differ most' })
     this.box = make('figure', {}, this.picture, this.path,
       make('figcaption', {}, 'AB'[k] + ' · paths: ', ...['coarse', 'mid', 'fine'].map((b, i) =>
-        make('span', {}, make('i', { style: `background:${BAND_COLOURS[i]}` }), b))))
+        make('span', {}, make('i', { style: `background:${COLOURS[i]}` }), b))))
     this.form = make('div', { class: 'controls' })
   }
   show(message, view) {
@@ -133,7 +133,7 @@ class Side {
       const [mx, my] = [0, 1].map(k => points.reduce((s, p) => s + p[k], 0) / points.length)
       const far = Math.max(.05, ...points.map(p => Math.hypot(p[0] - mx, p[1] - my)))
       const at = ([x, y]) => [64 + 128 * i + 40 * (x - mx) / far, 45 - 40 * (y - my) / far]
-      g.strokeStyle = g.fillStyle = BAND_COLOURS[i]
+      g.strokeStyle = g.fillStyle = COLOURS[i]
       g.beginPath()
       points.forEach(p => g.lineTo(...at(p)))
       g.stroke()
@@ -202,7 +202,7 @@ class Page {
   send(message, buffers = []) { this.model.send(message, undefined, buffers) }
 
   take(message, buffers) {
-    const say = { setup: () => this.build(message), controls: () => this.sides[message.side].build(message.controls, message.model),
+    const say = { setup: () => this.build(message), controls: () => { this.sides[message.side].told = message },
       sound: () => this.loaded(message), audio: () => { this.audio.src = URL.createObjectURL(new Blob([buffers[0]])) }, heard: () => this.moments.add(message, buffers[0]), frame: () => this.frame(message, buffers[0]),
       why: () => { this.why = message; this.say(message.cls ? `${message.cls}, ${Math.round(100 * message.p)} %` : 'what moved the code') },
       beside: () => this.say('sounds: ' + message.names.map((n, i) => `${i} ${n}`).join(', ')), said: () => this.say(message.line) }
@@ -344,6 +344,11 @@ class Page {
   tick() {
     if (!this.el.isConnected && this.seen) return
     this.seen = this.el.isConnected
+    for (const s of this.sides.filter(s => s.told)) {   // once a frame, however fast a knob is turned
+      s.build(s.told.controls, s.told.model)
+      s.told = null
+      this.again()
+    }
     if (this.frames && !this.context) {
       const now = this.audio.paused ? this.t : Math.floor((this.audio.currentTime + this.lead) * this.fps)
       const t = Math.max(0, Math.min(now, this.frames - 1))
