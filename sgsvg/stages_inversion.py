@@ -95,28 +95,34 @@ class OwnCodes:
         self.critic, self.generator = critic, generator
         self.condition, self.form = condition, adversarial['log']
 
-    @torch.no_grad()
-    def draw(self,
-        cls:Tensor,             # `(n,)`
-        e:Tensor,               # intensity in [0,1], `(n,T)`
-        own:Tensor|None=None,   # which rows of a batch they are, see `processes.random_rows`
-    )->Tensor:                  # `(n,T,w_dim)`
-        "Codes of the generator's own."
-        (n, T), at = e.shape, e.device
-        z = random_rows(lambda k: torch.randn(k, self.generator.z_dim, device=at), n, own=own)
-        phase = random_rows(lambda k: torch.rand(k, T, 2, device=at), n, own=own)
-        c = self.condition(cls.repeat_interleave(T), e.flatten(), phase.flatten(0, 1))
-        return self.generator.mapping(z.repeat_interleave(T, 0), c)[:,0].unflatten(0, (n, T))
+# %% ../nbs/64_stages_inversion.ipynb #99c9c536
+@patch
+@torch.no_grad()
+def draw(self:OwnCodes,
+    cls:Tensor,             # `(n,)`
+    e:Tensor,               # intensity in [0,1], `(n,T)`
+    own:Tensor|None=None,   # which rows of a batch they are, see `processes.random_rows`
+)->Tensor:                  # `(n,T,w_dim)`
+    "Codes of the generator's own."
+    (n, T), at = e.shape, e.device
+    z = random_rows(lambda k: torch.randn(k, self.generator.z_dim, device=at), n, own=own)
+    phase = random_rows(lambda k: torch.rand(k, T, 2, device=at), n, own=own)
+    c = self.condition(cls.repeat_interleave(T), e.flatten(), phase.flatten(0, 1))
+    return self.generator.mapping(z.repeat_interleave(T, 0), c)[:,0].unflatten(0, (n, T))
 
-    def g(self, codes:Tensor, cls:Tensor)->Tensor:
-        "The loss of who made the codes `(n,T,num_ws,w_dim)`."
-        with frozen(self.critic): return self.form.g(self.critic(codes, cls))
+# %% ../nbs/64_stages_inversion.ipynb #0cc2907d
+@patch
+def g(self:OwnCodes, codes:Tensor, cls:Tensor)->Tensor:
+    "The loss of who made the codes `(n,T,num_ws,w_dim)`."
+    with frozen(self.critic): return self.form.g(self.critic(codes, cls))
 
-    def d(self, own:Tensor, codes:Tensor, cls:Tensor)->tuple[Tensor, Tensor]: # latents, real and made; class (n,)
-        "The critic's loss; what it says of each of its `own` rows `(n,)`."
-        yes, no = self.critic(own, cls), self.critic(codes, cls)
-        return self.form.d(yes, no), yes.mean(1)
+@patch
+def d(self:OwnCodes, own:Tensor, codes:Tensor, cls:Tensor)->tuple[Tensor, Tensor]: # latents, real and made; class (n,)
+    "The critic's loss; what it says of each of its `own` rows `(n,)`."
+    yes, no = self.critic(own, cls), self.critic(codes, cls)
+    return self.form.d(yes, no), yes.mean(1)
 
+# %% ../nbs/64_stages_inversion.ipynb #6d5c3c72
 def own_codes(
     generator:nn.Module,    # whose codes they are
     condition:Callable,     # as for `fitting_codes`
@@ -140,7 +146,7 @@ def teach_codes(
     own = stage.own.draw(b['cls'], b['e'], b['own']).requires_grad_(penalise)
     loss, said = stage.own.d(own, codes.detach(), b['cls'])
     penalty = r1(said, own) if penalise else 0.
-    stage.update('latents', loss + 8/2*penalty)
+    stage.update('latents', loss + 4*penalty)     # 8 steps at once, each with half the penalty
     return loss
 
 # %% ../nbs/64_stages_inversion.ipynb #238729c6
