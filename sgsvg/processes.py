@@ -7,7 +7,7 @@ __all__ = ['place', 'join', 'leave', 'Lost', 'one_voice', 'may_follow', 'leading
            'all_rows', 'together', 'average', 'agreed', 'whole_batch', 'average_gradients']
 
 # %% ../nbs/02_processes.ipynb #d173c054
-import os, time
+import atexit, os, time
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
@@ -26,7 +26,9 @@ def place()->tuple[int, int]:
 def join():
     "Find the others, where a launcher has started several; does nothing a second time."
     several = int(os.environ.get('WORLD_SIZE', 1)) > 1
-    if several and not dist.is_initialized(): dist.init_process_group()
+    if several and not dist.is_initialized():
+        dist.init_process_group()
+        if dist.get_rank(): atexit.register(leave)   # the first keeps what the others may still ask for
 
 def leave():
     "Part from the others when all is done; threads of an open connection may end the program with an abort."

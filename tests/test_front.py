@@ -51,9 +51,9 @@ def test_generate_asked_to_end(number, tmp_path, long_sound):
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
 def test_building_a_set_asked_to_end(number, tmp_path):
     (tmp_path/'films'/'rain').mkdir(parents=True)
-    frames = (torch.rand(3, 360, 480)*2-1 for _ in range(90))
-    video.write(tmp_path/'films'/'rain'/'a.mp4', frames, 15, (tone(6.), 22050))
-    options = ['--seconds', '6', '--size', '512', '--workers', '1']
+    frames = (torch.rand(3, 360, 480)*2-1 for _ in range(180))
+    video.write(tmp_path/'films'/'rain'/'a.mp4', frames, 15, (tone(12.), 22050))
+    options = ['--seconds', '12', '--size', '1024', '--workers', '1']
     p = run('data', 'build', tmp_path/'films', tmp_path/'set', *options, start_new_session=True)
     refused(asked_to_end(p, tmp_path, number, .05), 'interrupted', status=128+number)
     assert begun(tmp_path) == []
