@@ -72,7 +72,7 @@ def browsers():
 def opened(b, address:str, name:str, width=1280, height=1000):
     "A page with the notebook run, and the studio in it."
     page = b.new_page(viewport=dict(width=width, height=height))
-    page.goto(f'{address}/lab/tree/{name}')
+    page.goto(f'{address}/doc/tree/{name}')
     page.wait_for_selector('.jp-Notebook .jp-CodeCell', timeout=90000)
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status=idle]', state='attached', timeout=90000)
     from playwright.sync_api import TimeoutError
