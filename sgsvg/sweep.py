@@ -247,7 +247,9 @@ def _paper(notebook, path:Path, given:dict)->str:
 def _whole(folder:Path)->bool:
     "Has a training, if it is one, a checkpoint of its last step?"
     done = [int(p.stem.removeprefix('step-')) for p in folder.glob('state/step-*')]
-    return not done or max(done) >= json.loads((folder/'config.json').read_text())['params']['steps']
+    if not done: return True
+    told = json.loads((folder/'config.json').read_text())['params']
+    return max(done) >= told.get('steps', 0)     # who counts otherwise is believed
 
 # %% ../nbs/90_sweep.ipynb #172b5f62
 def run_one(
