@@ -452,6 +452,7 @@ def fit(
         taken = _steps(stage, run, progress, steps, max_minutes, asked)
         if not first:
             for _ in taken: pass
+            agreed(None)   # the first may still be writing what comes next here reads
             return progress['step'] >= steps
         with SummaryWriter(run.tb, purge_step=progress['step']+1) as board, _bar(run, progress, steps) as bar:
             for last in taken:
@@ -460,6 +461,7 @@ def fit(
                 bar.update()
                 if k % save_every == 0 or last: save_state(stage, run, progress)
                 if k % sample_every == 0 or done: _show(stage, run, k)
+        agreed(None)
     return progress['step'] >= steps
 
 # %% ../nbs/61_train.ipynb #4d8d066b

@@ -53,7 +53,12 @@ def fitted(folder, id, n):
     except train.SgsvgError as e: sys.exit(f'sgsvg: {e}')
 
 def resumed(folder):
-    "A run in one go, and one that was stopped in between."
+    "A run in one go, and one that was stopped in between, on a slow disk."
+    save = train.save_state
+    def slowly(*args):
+        time.sleep(.3)
+        save(*args)
+    train.save_state = slowly
     for id, n in (('whole', 6), ('pieces', 4), ('pieces', 6)): fitted(folder, id, n)
 
 # ---- starting them
