@@ -36,7 +36,7 @@ class ClipStage(Stage):
 
     def __init__(self,
         space:ClipSpace,    # whose CLIP is trained
-        source:object,      # `.batch(n, generator)` has `frames` (n,3,H,W) in [-1,1], `cls`, `e` (n,), `z` (n,16)
+        source:object,      # of batches with `frames` (n,1,3,H,W) in [-1,1] and `caption`, as in the room `batches`
         p:SimpleNamespace,  # settings: `steps`, `batch_size`, `lr`
     ):
         super().__init__()
@@ -52,9 +52,8 @@ class ClipStage(Stage):
         return self
 
     def batch(self, step:int, generator:torch.Generator):
-        b = self.source.batch(self.p.batch_size, generator)
-        words = [caption(c, e, z, generator) for c,e,z in zip(b['cls'], b['e'], b['z'])]
-        whole = dict(frames=b['frames'], caption=words, number=numbered(words))
+        b = self.source.batch(self.p.batch_size, 1, generator, ('frames', 'caption'))
+        whole = dict(frames=b['frames'][:,0], caption=b['caption'], number=numbered(b['caption']))
         return rows(whole, share(self.p.batch_size))
 
 # %% ../nbs/63_stages_embedding.ipynb #9bc0805c

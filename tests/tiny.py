@@ -64,7 +64,7 @@ def adversarial3(folder, **kw): return adversarial(folder, stylegan3, **kw)
 
 def clip(folder, **kw):
     space = nets()[1].train().requires_grad_(True)
-    return ClipStage(space, frames(folder), SimpleNamespace(**dict(steps=30, batch_size=16, lr=.003) | kw))
+    return ClipStage(space, Stills(frames(folder)), SimpleNamespace(**dict(steps=30, batch_size=16, lr=.003) | kw))
 
 def sound(folder, **kw):
     pool, dice = sounds(), torch.Generator().manual_seed(1)
