@@ -8,8 +8,11 @@ sgsvg=$(command -v sgsvg)
 
 torchrun --nproc-per-node "$gpus" "$sgsvg" train generator id=wide batch_size=64
 
-# The same by accelerate, here on the CPU with two processes, a smoke test of seconds:
-#   accelerate launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no "$sgsvg" train clip tiny=true device=cpu
+# The same by accelerate:
+#   accelerate launch --multi_gpu --num_processes 2 "$sgsvg" train generator id=wide batch_size=64
+#
+# On the CPU accelerate starts one process alone unless it finds mpirun; torchrun starts two, here a smoke test of seconds:
+#   torchrun --nproc-per-node 2 "$sgsvg" train clip tiny=true device=cpu
 #
 # On two machines of four GPUs each, started on both with NODE=0 and NODE=1:
 #   torchrun --nnodes 2 --node-rank "$NODE" --master-addr HOST --master-port 29500 --nproc-per-node 4 "$sgsvg" train ...

@@ -26,7 +26,8 @@ import torch
 import torch.distributed as dist
 from fastcore.basics import patch
 from torch import Tensor, nn
-from .core import EMBEDDED, PathLike, SgsvgError, atomic_path, model_file, pick_device, save_model, write_json
+from .core import (
+    EMBEDDED, PathLike, SgsvgError, atomic_path, load_model, model_file, pick_device, save_model, write_json)
 
 # %% ../nbs/01_runs.ipynb #8434e37a
 def _number(x)->float:
@@ -348,15 +349,23 @@ def panels(
     return fig
 
 # %% ../nbs/01_runs.ipynb #601dcf21
+def _has(path, tensors):
+    "Whether a file holds these very tensors."
+    try: there, _ = load_model(path)
+    except SgsvgError: return False
+    return there.keys() == tensors.keys() and all(torch.equal(there[k], v.cpu()) for k,v in tensors.items())
+
 def save_net(
     run:Run,        # where it was trained
     name:str,       # its name in model files, such as `generator`
     net:nn.Module,  # with `.kwargs`, what its class was called with
     **facts,        # what else the file is to say, as JSON
 )->Path:
-    "Write a trained net as the run's `model.safetensors`, whole or not at all."
+    """Write a trained net as the run's `model.safetensors`, whole or not at all.
+    A file that has this net already stays to the byte: later stages know it by its hash."""
     path = run.path/'model.safetensors'
     tensors = {f'{name}.{k}': v for k,v in net.state_dict().items()}
+    if _has(path, tensors): return path
     nets = {name: {'class':type(net).__name__, 'kwargs':net.kwargs}}
     save_model(path, tensors, dict(nets=nets, **facts, config=run.config))
     return path

@@ -3,8 +3,10 @@
     sgsvg sweep examples/ablation.yaml OUT
     python tools/ablation.py OUT            # writes results/ablation/ablation.csv, ablation.md and a picture
 
+Settings of the table that this sweep has not run stay, if what nothing was changed in came out the same.
 A row is a setting with three seeds or more, named by what is changed. The interval of a difference is Student's, over
 pairs of the same seed: one that holds 0 shows nothing."""
+import csv
 import sys
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from sgsvg.sweep import as_markdown, interval, read_results
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = dict(class_accuracy='right class', sync='sync', frechet_clips_over_floor='distance of clips over the floor')
 LEAST = 3   # seeds of a row
+SAME = .005 # difference of two means that another machine may make
 
 def settings(rows, varied):
     "What is changed -> seed -> row, of the finished runs."
@@ -41,6 +44,17 @@ def table(found):
     base = next(iter(found.values()))
     def row(changed, seeds): return {k: v for f in FIGURES for k,v in numbers(seeds, base, f).items()}
     return [dict(changed=changed, seeds=len(seeds)) | row(changed, seeds) for changed,seeds in found.items()]
+
+def earlier(path, lines):
+    "Rows of the table at `path` that are not among these."
+    if not path.exists(): return []
+    with path.open(newline='', encoding='utf-8') as f: there = list(csv.DictReader(f))
+    new = {o['changed'] for o in lines}
+    if not any(o['changed'] not in new for o in there): return []
+    apart = [f for f in FIGURES if abs(float(there[0][f]) - lines[0][f]) > SAME]
+    if apart: raise SystemExit(f'{path}: {apart[0]} of `nothing` came out otherwise: remove the file, and run all anew')
+    def numbers(row): return {k: v if k == 'changed' else float(v) if v else None for k,v in row.items()}
+    return [numbers(o) | dict(seeds=int(o['seeds'])) for o in there if o['changed'] not in new]
 
 def said(row, figure):
     "A number as a reader has it; in bold what differs."
@@ -67,6 +81,7 @@ def main(out):
     rows, varied = read_results(out)
     lines, folder = table(settings(rows, varied)), ROOT/'results'/'ablation'
     folder.mkdir(parents=True, exist_ok=True)
+    lines[1:1] = earlier(folder/'ablation.csv', lines)
     write_rows(folder/'ablation.csv', lines)
     shown = [dict(changed=o['changed'], seeds=o['seeds']) | {t: said(o, f) for f,t in FIGURES.items()} for o in lines]
     (folder/'ablation.md').write_text(as_markdown(shown) + '\n', encoding='utf-8')

@@ -23,15 +23,17 @@ def pages(nbs):
 
 
 def folded(cell):
-    "A solution as a line to click on; other cells as they are."
-    if 'solution' not in cell.metadata.get('tags', []): return cell
-    title, code = cell.source.split('\n', 1)
+    "A solution, or a test, as a line to click on; other cells as they are."
+    tags = cell.metadata.get('tags', [])
+    if 'solution' in tags: title, code = cell.source.split('\n', 1)
+    elif 'test' in tags: title, code = 'Test', cell.source
+    else: return cell
     head = f'<details><summary>{title.strip("# ")}</summary>'
     return nbformat.v4.new_markdown_cell(f'{head}\n\n```python\n{code}\n```\n\n</details>')
 
 
 def shown(path):
-    "A notebook as it is read: solutions folded, without nbdev's marks, the front matter and empty cells."
+    "A notebook as it is read: solutions and tests folded, without nbdev's marks, the front matter and empty cells."
     book = nbformat.read(path, 4)
     book.cells = [c for c in book.cells if c.cell_type != 'raw']
     for c in book.cells: c.source = re.sub(r'^#\|.*\n?', '', c.source, flags=re.M)
