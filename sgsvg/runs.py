@@ -214,12 +214,12 @@ def _with_given(path:Path, given:dict)->list[str]:
     known = {n.target.id for n in ast.parse(sources[at]).body if isinstance(n, ast.AnnAssign)}
     odd = {k for k in given if not k.isidentifier() or keyword.iskeyword(k)}
     _refuse(odd, sorted(known))
-    lines = [f'{k} = {v!r}\n' for k,v in given.items()]
+    lines = [f'{k} = {(str(v) if isinstance(v, Path) else v)!r}\n' for k,v in given.items()]
     return [*sources[:at+1], '# Parameters\n' + ''.join(lines), *sources[at+1:]]
 
 def play(
     notebook:PathLike,  # file
-    given:dict,         # name of a parameter -> value, or its text
+    given:dict,         # name of a parameter -> value, or its text; a path is its text
 ):                      # the names that there are so far, after each cell
     "Run the code cells of a notebook in this process. What stops a cell is raised here."
     path = Path(notebook)
