@@ -1,7 +1,8 @@
-"What a student meets: exercises whose solutions are folded, and run with the room."
+"What a student meets: exercises whose solutions are folded, and run with the room; pages that show the idea."
+import fold
 import pytest
 
-from repo import NBS, ROOMS, cells
+from repo import NBS, ROOMS, WALKTHROUGHS, cells
 
 TAUGHT = [nb for nb in ROOMS if any(c['source'].startswith('## Exercises') for c in cells(nb, 'markdown'))]
 
@@ -33,3 +34,11 @@ def test_our_pages_fold_them(tmp_path):
     spec.loader.exec_module(pages)
     kinds = [c.cell_type for c in pages.shown(TAUGHT[0]).cells if 'Solution of 1' in c.source]
     assert kinds == ['markdown']
+
+@pytest.mark.parametrize('nb', ROOMS, ids=lambda p: p.stem)
+def test_tests_are_folded(nb): assert fold.odd(nb) == [], 'run python tools/fold.py'
+
+@pytest.mark.parametrize('nb', WALKTHROUGHS, ids=lambda p: p.stem)
+def test_code_fits_a_projector(nb):
+    long = [line for c in cells(nb) for line in c['source'].split('\n') if len(line) > 100]
+    assert long == []
