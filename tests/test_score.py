@@ -64,3 +64,11 @@ def test_cards_of_two_kinds_share_no_table(films, tmp_path, sgsvg):
     refused(sgsvg('score', tmp_path/'nothing'), 'no such folder')
     refused(sgsvg('score', films, '-o', tmp_path/'card.txt'), 'a card is a .json')
     refused(sgsvg('score', films, films), 'give one folder')
+
+def test_weights_that_are_not_i3ds(films, tmp_path, sgsvg):
+    "One line, before any film is read, and no card."
+    import torch
+    torch.save(dict(a=torch.zeros(3)), tmp_path/'other.pt')
+    for name, why in (('other.pt', 'not the I3D'), ('gone.pt', 'gone.pt'), ('films/broken.mp4', 'broken.mp4')):
+        refused(sgsvg('score', films, '--i3d', tmp_path/name, '-o', tmp_path/'card.json'), why)
+    assert files(tmp_path) == ['films', 'other.pt']
