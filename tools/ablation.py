@@ -1,10 +1,11 @@
-"""The table of the ablation, from the folder of its sweep:
+"""The table of an ablation, from the folder of its sweep:
 
-    sgsvg sweep examples/ablation.yaml OUT
-    python tools/ablation.py OUT            # writes results/ablation/ablation.csv, ablation.md and a picture
+    sgsvg sweep examples/ablation.yaml OUT  # or ablation_sound.yaml
+    python tools/ablation.py OUT            # writes results/ablation/NOTEBOOK.csv, .md and a picture
 
 A row is a setting with three seeds or more, named by what is changed. The interval of a difference is Student's, over
 pairs of the same seed: one that holds 0 shows nothing."""
+import json
 import sys
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from sgsvg.core import write_rows
 from sgsvg.sweep import as_markdown, interval, read_results
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = dict(class_accuracy='right class', sync='sync', frechet_clips_over_floor='distance of clips over the floor')
+FIGURES = dict(     # notebook -> column -> what it is called
+    ablation=dict(class_accuracy='right class', sync='sync',
+                  frechet_clips_over_floor='distance of clips over the floor'),
+    train_sound={'zero_shot.world': 'class by sound', 'retrieval.world': 'frame of the class by sound',
+                 'cos_image': 'cosine to the frame', 'cos_text': 'cosine to the caption'})
 LEAST = 3   # seeds of a row
 
 def settings(rows, varied):
@@ -36,10 +41,10 @@ def numbers(seeds, base, figure):
     less, width = interval(pairs)
     return found | {f'{figure}_difference': less, f'{figure}_difference_half': width}
 
-def table(found):
+def table(found, figures):
     "A row for each setting."
     base = next(iter(found.values()))
-    def row(changed, seeds): return {k: v for f in FIGURES for k,v in numbers(seeds, base, f).items()}
+    def row(changed, seeds): return {k: v for f in figures for k,v in numbers(seeds, base, f).items()}
     return [dict(changed=changed, seeds=len(seeds)) | row(changed, seeds) for changed,seeds in found.items()]
 
 def said(row, figure):
@@ -50,10 +55,10 @@ def said(row, figure):
     told = f'{less:+.3f} ± {half:.3f}'
     return f'{mean} ({f"**{told}**" if abs(less) > half else told})'
 
-def picture(rows, path):
+def picture(rows, figures, path):
     "Differences with their intervals."
-    fig, axs = plt.subplots(1, len(FIGURES), figsize=(11, .28*len(rows) + 1), dpi=80, layout='constrained', sharey=True)
-    for ax, (figure, title) in zip(axs, FIGURES.items()):
+    fig, axs = plt.subplots(1, len(figures), figsize=(11, .28*len(rows) + 1), dpi=80, layout='constrained', sharey=True)
+    for ax, (figure, title) in zip(axs, figures.items()):
         for i, row in enumerate(rows[1:]):
             less, half = row[f'{figure}_difference'], row[f'{figure}_difference_half']
             ax.errorbar(less, i, xerr=half, fmt='o', ms=4, c='C0' if abs(less) > half else '.6', capsize=2)
@@ -64,14 +69,15 @@ def picture(rows, path):
     fig.savefig(path)
 
 def main(out):
-    rows, varied = read_results(out)
-    lines, folder = table(settings(rows, varied)), ROOT/'results'/'ablation'
+    (rows, varied), folder = read_results(out), ROOT/'results'/'ablation'
+    name = json.loads((Path(out)/'sweep.json').read_text())['notebook']
+    lines, figures = table(settings(rows, varied), FIGURES[name]), FIGURES[name]
     folder.mkdir(parents=True, exist_ok=True)
-    write_rows(folder/'ablation.csv', lines)
-    shown = [dict(changed=o['changed'], seeds=o['seeds']) | {t: said(o, f) for f,t in FIGURES.items()} for o in lines]
-    (folder/'ablation.md').write_text(as_markdown(shown) + '\n', encoding='utf-8')
+    write_rows(folder/f'{name}.csv', lines)
+    shown = [dict(changed=o['changed'], seeds=o['seeds']) | {t: said(o, f) for f,t in figures.items()} for o in lines]
+    (folder/f'{name}.md').write_text(as_markdown(shown) + '\n', encoding='utf-8')
     matplotlib.use('agg')
-    picture(lines, folder/'ablation.png')
+    picture(lines, figures, folder/f'{name}.png')
     print(f'{len(lines)} settings')
 
 if __name__ == '__main__': main(*sys.argv[1:])
