@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from . import audio, video
 from .baselines import FilmFolder
 from .core import PathLike, SgsvgError, atomic_path
-from .distances import av_align, av_align_floor, film_points, flow_speed, onset_strength, unrest
+from .distances import at_infinity, av_align, av_align_floor, film_points, flow_speed, onset_strength, unrest
 from .evaluation import MIN_STD, Card, reference, rounded
 from .judge import judge_file, read_frames
 from .landscapes import CLASSES
@@ -193,12 +193,15 @@ def distance_results(
     card:Card,          # of as many films
     eyes:nn.Module,     # `FeatureNet`
 )->dict:
-    "Fréchet distances of frames and of clips to rendered films, and between two sets of these."
+    """Fréchet distances of frames and of clips to rendered films, and between two sets of these. Of twenty films or
+    more also the distance of frames without end; its floor would be 0 if the line were straight."""
     own = torch.stack([r['features'] for r in read])
     other, floor = rendered_features(card, eyes), rendered_features(replace(card, seed=card.seed + card.clips), eyes)
     def frames(x): return x.flatten(0, 1)
     found = dict(frechet_frames=frechet(frames(own), frames(other)))
     found['frechet_frames_floor'] = frechet(frames(floor), frames(other))
+    ends = dict(frechet_frames_infinite=own, frechet_frames_infinite_floor=floor) if len(own) >= 20 else {}
+    for k,x in ends.items(): found[k] = at_infinity(frechet, frames(x), frames(other), generator=card.dice())[0]
     if len(own) < 2: return found
     clips = {'frechet_clips': own, 'frechet_clips_floor': floor}
     return found | {k: frechet(film_points(x), film_points(other)) for k,x in clips.items()}
@@ -259,9 +262,8 @@ def score_films(
     r = [sync(f['loud'], f['level'], MIN_STD) for f in found]
     films = [dict(name=p.name, cls=CLASSES[c] if c >= 0 else None, sync=None if math.isnan(x) else round(x, 4))
              for p,c,x in zip(paths, cls, r)]
-    tidy = {k: rounded(v) for k,v in results.items()}
-    known = {k: version(k) for k in ('sgsvg', 'torch', 'av')}
-    return dict(protocol=protocol(card, eyes, sources, sounds is None, i3d), results=tidy, films=films, versions=known)
+    how, tidy = protocol(card, eyes, sources, sounds is None, i3d), {k: rounded(v) for k,v in results.items()}
+    return dict(protocol=how, results=tidy, films=films, versions={k: version(k) for k in ('sgsvg', 'torch', 'av')})
 
 # %% ../nbs/86_score.ipynb #7d3fb66d
 def read_card(path:PathLike)->dict:
@@ -280,7 +282,7 @@ def _same_protocol(name:str, a:dict, other:str, b:dict):
 
 # %% ../nbs/86_score.ipynb #6d36bf71
 _FIGURES = ('class_accuracy', 'sync', 'sync_lag_frames', 'sync_lag_width', 'av_align', 'motion', 'flicker',
-            'gradient_energy', 'frechet_frames', 'frechet_clips', 'fvd')
+            'gradient_energy', 'frechet_frames', 'frechet_frames_infinite', 'frechet_clips', 'fvd')
 
 def _cell(results:dict, key:str)->str:
     "A number, its interval and what it is read against."

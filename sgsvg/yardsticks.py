@@ -63,6 +63,7 @@ class Unit3D(nn.Module):
         c = self.conv3d
         return F.relu(self.bn(c(F.pad(x, same_padding(x.shape[2:], c.kernel_size, c.stride)))))
 
+# %% ../nbs/46_yardsticks.ipynb #7e5f5315
 class Mixed(nn.Module):
     "Inception's four ways through one layer, side by side: 1, 1 and 3, 1 and 3, pooling and 1."
     def __init__(self, n:int, channels:tuple):  # channels in; of the six convolutions
