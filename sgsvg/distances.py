@@ -31,8 +31,8 @@ def at_infinity(
     generator:torch.Generator|None=None,    # of the crowds
 )->tuple:                                   # distance at infinite n, slope b, the sizes (k,), the distances (k,)
     """Distance of crowds without end (Chong & Forsyth 2020): intercept of a least-squares line through d_n over 1/n.
-    In the distance's units, smaller is nearer; may be a little below 0. Fails for fewer than some hundred frames:
-    there the line is bent, and its end is too high."""
+    In the distance's units, smaller is nearer; may be a little below 0. Fails where there are not many more vectors
+    than dimensions: there the line is bent, and its end is too high. Read it beside that of two real crowds."""
     most = min(len(a), len(b))
     if most < 20: raise SgsvgError(f'a distance at infinity needs 20 or more on each side, here are {most}')
     sizes = (1/torch.linspace(5/most, 1/most, points).double()).round().long().repeat_interleave(draws)

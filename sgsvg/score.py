@@ -194,14 +194,13 @@ def distance_results(
     eyes:nn.Module,     # `FeatureNet`
 )->dict:
     """Fréchet distances of frames and of clips to rendered films, and between two sets of these. Of twenty films or
-    more also the distance of frames without end; its floor would be 0 if the line were straight."""
+    more also where that of frames ends if films are added; how far this is from the truth, 0, its floor says."""
     own = torch.stack([r['features'] for r in read])
     other, floor = rendered_features(card, eyes), rendered_features(replace(card, seed=card.seed + card.clips), eyes)
-    def frames(x): return x.flatten(0, 1)
-    found = dict(frechet_frames=frechet(frames(own), frames(other)))
-    found['frechet_frames_floor'] = frechet(frames(floor), frames(other))
+    def apart(a, b): return frechet(a.flatten(0, 1), b.flatten(0, 1))
+    found = dict(frechet_frames=apart(own, other), frechet_frames_floor=apart(floor, other))
     ends = dict(frechet_frames_infinite=own, frechet_frames_infinite_floor=floor) if len(own) >= 20 else {}
-    for k,x in ends.items(): found[k] = at_infinity(frechet, frames(x), frames(other), generator=card.dice())[0]
+    found |= {k: at_infinity(apart, x, other, generator=card.dice())[0] for k,x in ends.items()}
     if len(own) < 2: return found
     clips = {'frechet_clips': own, 'frechet_clips_floor': floor}
     return found | {k: frechet(film_points(x), film_points(other)) for k,x in clips.items()}
