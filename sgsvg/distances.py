@@ -182,7 +182,8 @@ def inception_score(
     seed:int=0,         # of the parts
 )->tuple:               # mean over the parts, standard deviation; from 1 to the number of classes, larger is better
     """Inception Score, by torchmetrics. It never sees a real picture: one picture a class, always the same, has the
-    best score. Rises with N/splits: compare equal numbers. The bench: blind to blur, noise and the wrong class."""
+    best score. Rises with N/splits: compare equal numbers. The bench, with the judge's classes: blind to blur, noise,
+    pictures that stand and the wrong class."""
     if len(logits) < 2*splits: raise SgsvgError(f'{splits} parts need {2*splits} pictures or more, not {len(logits)}')
     with torch.random.fork_rng(devices=()), warnings.catch_warnings():
         warnings.simplefilter('ignore')     # that it takes memory
@@ -222,7 +223,7 @@ def sync_score(
     pairs:Tensor,       # as for `alignment`
 )->tuple:               # in the unit and direction of `net`: (N,) with the own sound, (N,) with the other: chance
     """A network's reading of films with their sounds, for those that take both at once: DeSync (Synchformer, Iashin et
-    al. 2024: seconds apart, smaller is better, blind below its step of .2 s), AVSync (larger is better)."""
+    al. 2024: seconds apart, smaller is better, blind below its step of .2 s) and the classifiers of AVSync."""
     if len(pairs) != len(clips): raise SgsvgError(f'{len(clips)} clips and {len(pairs)} pairs differ')
     def read(sounds): return seen_by(lambda i: float(net(clips[i][0], clips[int(sounds[i])][1])), range(len(clips)))
     return read(range(len(clips))), read(pairs)
