@@ -660,6 +660,7 @@ def _score_command(sub):
     p.add_argument('--sounds', metavar='FOLDER', help="sounds named like the videos (default: the videos' own)")
     p.add_argument('-o', '--out', metavar='CARD.json', help='the card to write (an existing one is replaced)')
     p.add_argument('--seconds', type=_positive, default=4., metavar='S', help='of each video (default: 4)')
+    p.add_argument('--i3d', metavar='FILE', help='weights of I3D, for FVD: a state dict as of pytorch-i3d')
     return p, score
 
 # %% ../nbs/92_cli.ipynb #ffd27629
@@ -684,8 +685,11 @@ def _scored(args, folder):
     from sgsvg.features import FeatureNet
     from sgsvg.judge import load_judge
     from sgsvg.score import score_films
+    from sgsvg.yardsticks import load_i3d
+    i3d = load_i3d(args.i3d) if args.i3d else None
     shelf = f'{args.out}.part' if args.out else None
-    card = score_films(folder, args.sounds, Card(seconds=args.seconds), load_judge()[0], FeatureNet(), shelf, complain)
+    card, judge = Card(seconds=args.seconds), load_judge()[0]
+    card = score_films(folder, args.sounds, card, judge, FeatureNet(), shelf, complain, i3d)
     if args.out:
         write_json(args.out, card)
         rmtree(shelf)

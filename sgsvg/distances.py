@@ -4,13 +4,18 @@
 
 # %% auto #0
 __all__ = ['FLUX_MEL', 'at_infinity', 'film_points', 'seed_diversity', 'unrest', 'flow', 'flow_speed', 'onset_strength', 'peaks',
-           'paired_peaks', 'av_align', 'av_align_floor']
+           'paired_peaks', 'av_align', 'av_align_floor', 'seen_by', 'inception_score', 'jedi', 'alignment',
+           'sync_score']
 
 # %% ../nbs/81_distances.ipynb #9077afc1
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+
 import torch
-from collections.abc import Callable
 import torch.nn.functional as F
-from torch import Tensor
+from torch import nn, Tensor
+from torchmetrics.image.inception import InceptionScore
+from torchmetrics.image.kid import poly_kernel
 
 from .audio import MelSpec, log_mel, n_frames
 from .core import SgsvgError
@@ -26,8 +31,8 @@ def at_infinity(
     generator:torch.Generator|None=None,    # of the crowds
 )->tuple:                                   # distance at infinite n, slope b, the sizes (k,), the distances (k,)
     """Distance of crowds without end (Chong & Forsyth 2020): intercept of a least-squares line through d_n over 1/n.
-    In the distance's units, smaller is nearer; may be a little below 0. Fails for fewer than some hundred frames:
-    there the line is bent, and its end is too high."""
+    In the distance's units, smaller is nearer; may be a little below 0. Fails where there are not many more vectors
+    than dimensions: there the line is bent, and its end is too high. Read it beside that of two real crowds."""
     most = min(len(a), len(b))
     if most < 20: raise SgsvgError(f'a distance at infinity needs 20 or more on each side, here are {most}')
     sizes = (1/torch.linspace(5/most, 1/most, points).double()).round().long().repeat_interleave(draws)
@@ -158,3 +163,67 @@ def av_align_floor(
 )->Tensor:          # (N,)
     "AV-Align of films with other clips' sounds: the chance level."
     return torch.tensor([av_align(heard[int(j)], x, **how) for j,x in zip(pairs, seen)])
+
+# %% ../nbs/81_distances.ipynb #b123d69a
+def seen_by(
+    net:Callable,       # of a thing, to numbers of one shape
+    things:Iterable,    # films `(T,3,H,W)` in [-1,1], sounds `(channels,samples)`, or what else `net` takes
+)->Tensor:              # (N,...) float32, on the CPU
+    "What a network of yours says of one thing after another. `SgsvgError` for NaN, or shapes that differ."
+    with torch.inference_mode(): found = [torch.as_tensor(net(x)).float().cpu() for x in things]
+    shapes = {tuple(f.shape) for f in found}
+    if len(shapes) > 1: raise SgsvgError(f'the network gives different shapes: {sorted(shapes)}; it must give one')
+    return finite(torch.stack(found) if found else [], 'what the network gives').float()
+
+# %% ../nbs/81_distances.ipynb #3a1193e4
+def inception_score(
+    logits:Tensor,      # (N,classes)
+    splits:int=10,      # parts, each with a score of its own
+    seed:int=0,         # of the parts
+)->tuple:               # mean over the parts, standard deviation; from 1 to the number of classes, larger is better
+    """Inception Score, by torchmetrics. It never sees a real picture: one picture a class, always the same, has the
+    best score. Rises with N/splits: compare equal numbers. The bench, with the judge's classes: blind to blur, noise,
+    pictures that stand and the wrong class."""
+    if len(logits) < 2*splits: raise SgsvgError(f'{splits} parts need {2*splits} pictures or more, not {len(logits)}')
+    with torch.random.fork_rng(devices=()), warnings.catch_warnings():
+        warnings.simplefilter('ignore')     # that it takes memory
+        torch.manual_seed(seed)
+        metric = InceptionScore(nn.Identity(), splits)
+        metric.update(finite(logits, 'logits'))
+        return tuple(x.item() for x in metric.compute())
+
+# %% ../nbs/81_distances.ipynb #c65057cc
+def jedi(
+    a:Tensor,   # (N,d) features of films, by V-JEPA (JEDi proper) or VideoMAE
+    b:Tensor,   # (M,d) of others
+)->float:       # squared units of the features' squares, times 100; 0: the same second moments; smaller is nearer
+    """Squared MMD with a polynomial kernel of degree 2, no constant (Luo et al. 2025, JEDi; as its code, biased). Falls
+    with N: compare equal numbers. Does not tell features from their negatives."""
+    a, b = finite(a, 'features'), finite(b, 'features')
+    def k(x, y): return poly_kernel(x, y, 2, None, 0.).mean().item()
+    return 100*(k(a, a) + k(b, b) - 2*k(a, b))
+
+# %% ../nbs/81_distances.ipynb #61959e06
+def alignment(
+    seen:Tensor,    # (N,d) embeddings of films, `seen_by` a network's eyes
+    heard:Tensor,   # (N,d) of their sounds, by its ears
+    pairs:Tensor,   # clip i meets the sound of clip `pairs[i]`, see `metrics.shuffled_pairs`
+)->tuple:           # cosines in [-1,1], larger is better: (N,) with the own sound, (N,) with the other: chance
+    """Cosine of a film's and its sound's embeddings, for networks with one space for both (ImageBind, Girdhar et al.
+    2023). It tells the kind of sound: a network that hears the clip as a whole does not mind half a second."""
+    if seen.shape != heard.shape or len(pairs) != len(seen):
+        raise SgsvgError(f'{tuple(seen.shape)} of films, {tuple(heard.shape)} of sounds and {len(pairs)} pairs differ')
+    a, b = (F.normalize(finite(x, 'embeddings'), dim=1) for x in (seen, heard))
+    return (a*b).sum(1), (a*b[pairs]).sum(1)
+
+# %% ../nbs/81_distances.ipynb #1389a46b
+def sync_score(
+    net:Callable,       # (frames (T,3,H,W) in [-1,1], wave (channels,samples)) -> one number
+    clips:Sequence,     # of `(frames, wave)`, at the rates that `net` was trained with
+    pairs:Tensor,       # as for `alignment`
+)->tuple:               # in the unit and direction of `net`: (N,) with the own sound, (N,) with the other: chance
+    """A network's reading of films with their sounds, for those that take both at once: DeSync (Synchformer, Iashin et
+    al. 2024: seconds apart, smaller is better, blind below its step of .2 s) and the classifiers of AVSync."""
+    if len(pairs) != len(clips): raise SgsvgError(f'{len(clips)} clips and {len(pairs)} pairs differ')
+    def read(sounds): return seen_by(lambda i: float(net(clips[i][0], clips[int(sounds[i])][1])), range(len(clips)))
+    return read(range(len(clips))), read(pairs)

@@ -196,11 +196,15 @@ def rendered(
     "One film after another of the clips' own classes and intensities, in scenes of their own."
     for c in clips: yield painted(card, c.cls, c.e, c.seed + APART['rendered'])
 
-def reference(card:Card):
-    "Frames (10,3,H,W) of one rendered film after another, of sounds that no other film has."
+def reference(
+    card:Card,                      # rates, size and seeds
+    at:slice|Tensor|None=None,      # which frames; None: the ten whose looks count
+):                                  # frames (t,3,H,W)
+    "Frames of one rendered film after another, of sounds that no other film has."
+    at = card.picks if at is None else at
     for i in range(card.clips):
         cls, seed = i % len(CLASSES), card.first + APART['reference'] + i
-        yield painted(card, cls, intensity(cls, card.T, card.fps, seed), seed, card.picks)
+        yield painted(card, cls, intensity(cls, card.T, card.fps, seed), seed, at)
 
 # %% ../nbs/85_evaluation.ipynb #be0b4be8
 @dataclass

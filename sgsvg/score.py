@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['class_told', 'sound_for', 'film_readings', 'read_film', 'kept_reading', 'read_films', 'heard_results', 'seen_results',
-           'rendered_features', 'distance_results', 'protocol', 'score_films', 'read_card', 'side_by_side']
+           'rendered_features', 'distance_results', 'fvd_results', 'protocol', 'score_films', 'read_card',
+           'side_by_side']
 
 # %% ../nbs/86_score.ipynb #a6f402af
 import hashlib
@@ -26,13 +27,14 @@ from tqdm.auto import tqdm
 from . import audio, video
 from .baselines import FilmFolder
 from .core import PathLike, SgsvgError, atomic_path
-from .distances import av_align, av_align_floor, film_points, flow_speed, onset_strength, unrest
+from .distances import at_infinity, av_align, av_align_floor, film_points, flow_speed, onset_strength, unrest
 from .evaluation import MIN_STD, Card, reference, rounded
 from .judge import judge_file, read_frames
 from .landscapes import CLASSES
 from .metrics import (bootstrap_by_source, class_accuracy, frechet, gradient_energy, kept, lag_curve, lag_peak,
                            pooled, shuffled_pairs, sync)
 from .runs import file_hash
+from .yardsticks import I3D
 
 # %% ../nbs/86_score.ipynb #086e6011
 def class_told(path:PathLike)->int:
@@ -191,15 +193,37 @@ def distance_results(
     card:Card,          # of as many films
     eyes:nn.Module,     # `FeatureNet`
 )->dict:
-    "Fréchet distances of frames and of clips to rendered films, and between two sets of these."
+    """Fréchet distances of frames and of clips to rendered films, and between two sets of these. Of twenty films or
+    more also where that of frames ends if films are added; how far this is from the truth, 0, its floor says."""
     own = torch.stack([r['features'] for r in read])
     other, floor = rendered_features(card, eyes), rendered_features(replace(card, seed=card.seed + card.clips), eyes)
-    def frames(x): return x.flatten(0, 1)
-    found = dict(frechet_frames=frechet(frames(own), frames(other)))
-    found['frechet_frames_floor'] = frechet(frames(floor), frames(other))
+    def apart(a, b): return frechet(a.flatten(0, 1), b.flatten(0, 1))
+    found = dict(frechet_frames=apart(own, other), frechet_frames_floor=apart(floor, other))
+    ends = dict(frechet_frames_infinite=own, frechet_frames_infinite_floor=floor) if len(own) >= 20 else {}
+    found |= {k: at_infinity(apart, x, other, generator=card.dice())[0] for k,x in ends.items()}
     if len(own) < 2: return found
     clips = {'frechet_clips': own, 'frechet_clips_floor': floor}
     return found | {k: frechet(film_points(x), film_points(other)) for k,x in clips.items()}
+
+# %% ../nbs/86_score.ipynb #2546777d
+def fvd_results(
+    paths:Iterable,     # of films that `read_films` could read
+    card:Card,          # of as many films
+    i3d:I3D,            # of `yardsticks.load_i3d`
+    shelf:PathLike|None=None,   # as for `read_films`
+)->dict:
+    """FVD (Unterthiner et al. 2018) to rendered films, and between two sets of these. Squared units of I3D's logits,
+    smaller is nearer; falls with the number of films, and hardly sees what goes wrong in time (Luo et al. 2025)."""
+    def logits(frames): return dict(logits=i3d(_whole_length(frames, card.T, 'the picture', card.fps)[None])[0])
+    def seen(path):
+        key = '|'.join((file_hash(path), repr((card.seconds, card.fps, card.size)), i3d.sha256))
+        return kept_reading(shelf, key, lambda: logits(video.read(path, card.fps, card.size, card.seconds)[0]))
+    def crowd(found): return torch.stack([x['logits'] for x in found])
+    def drawn(card): return crowd(logits(x) for x in reference(card, slice(None)))
+    with torch.inference_mode():
+        own, other = crowd(map(seen, paths)), drawn(card)
+        floor = drawn(replace(card, seed=card.seed + card.clips))
+    return dict(fvd=frechet(own, other), fvd_floor=frechet(floor, other))
 
 # %% ../nbs/86_score.ipynb #c82f8ff0
 def protocol(
@@ -207,9 +231,11 @@ def protocol(
     eyes:nn.Module,     # `FeatureNet`
     names:list,         # of the sounds
     own:bool,           # are the sounds the films' own?
+    i3d:I3D|None=None,  # where FVD is taken
 )->dict:                # what two cards must share
     "All that moves a number and is not the film."
-    return dict(
+    named = dict(video_network=f'I3D, sha256 {i3d.sha256}') if i3d else {}
+    return named | dict(
         clips=card.clips, seconds=card.seconds, fps=card.fps, size=card.size, seed=card.seed,
         crop='middle square', sounds=hashlib.sha256('|'.join(sorted(names)).encode()).hexdigest()[:16],
         sound_track='own' if own else 'of the same name', sync_min_std=MIN_STD, intervals='95 %, sources drawn, 1000',
@@ -222,6 +248,7 @@ def score_films(
     card:Card,                                      # length, rate, size; its `clips` are counted
     judge:nn.Module, eyes:nn.Module,                # see `read_film`
     shelf:PathLike|None=None, tell:Callable=print,  # as for `read_films`
+    i3d:I3D|None=None,                              # for FVD
 )->dict:                                            # the card: `protocol`, `results`, a row for each film
     "Measure a folder of films."
     read = read_films(folder, sounds, card, judge, eyes, shelf, tell)
@@ -230,12 +257,12 @@ def score_films(
     sources, cls = [p.stem for p in paths], [class_told(p) for p in paths]
     results = heard_results(found, sources, card) | seen_results(found, cls, sources, card)
     results |= distance_results(found, card, eyes)
+    if i3d and len(paths) > 1: results |= fvd_results(paths, card, i3d, shelf)
     r = [sync(f['loud'], f['level'], MIN_STD) for f in found]
     films = [dict(name=p.name, cls=CLASSES[c] if c >= 0 else None, sync=None if math.isnan(x) else round(x, 4))
              for p,c,x in zip(paths, cls, r)]
-    tidy = {k: rounded(v) for k,v in results.items()}
-    known = {k: version(k) for k in ('sgsvg', 'torch', 'av')}
-    return dict(protocol=protocol(card, eyes, sources, sounds is None), results=tidy, films=films, versions=known)
+    how, tidy = protocol(card, eyes, sources, sounds is None, i3d), {k: rounded(v) for k,v in results.items()}
+    return dict(protocol=how, results=tidy, films=films, versions={k: version(k) for k in ('sgsvg', 'torch', 'av')})
 
 # %% ../nbs/86_score.ipynb #7d3fb66d
 def read_card(path:PathLike)->dict:
@@ -254,7 +281,7 @@ def _same_protocol(name:str, a:dict, other:str, b:dict):
 
 # %% ../nbs/86_score.ipynb #6d36bf71
 _FIGURES = ('class_accuracy', 'sync', 'sync_lag_frames', 'sync_lag_width', 'av_align', 'motion', 'flicker',
-            'gradient_energy', 'frechet_frames', 'frechet_clips')
+            'gradient_energy', 'frechet_frames', 'frechet_frames_infinite', 'frechet_clips', 'fvd')
 
 def _cell(results:dict, key:str)->str:
     "A number, its interval and what it is read against."

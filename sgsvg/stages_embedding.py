@@ -9,7 +9,7 @@ __all__ = ['numbered', 'ClipStage', 'embedded', 'SoundPairs', 'embedded_moments'
 # %% ../nbs/63_stages_embedding.ipynb #72337757
 import torch
 from fastcore.basics import patch
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from torch import Tensor
@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from .core import load_model, PathLike, Progress, save_model
 from .clipspace import ClipSpace, SoundEncoder, colour_spectrogram, mask_spectrogram
 from .landscapes import CLASSES, caption
-from .losses import info_nce, same_event, sound_loss
+from .losses import SOUND_TERMS, info_nce, same_event, sound_loss
 from .processes import all_rows, share
 from .train import Stage, ema_of, one_cycle, rows
 
@@ -188,9 +188,11 @@ class SoundStage(Stage):
         encoder:SoundEncoder,   # trained
         source:object,          # a `SoundPairs` or `Moments`
         p:SimpleNamespace,      # settings: `steps`, `batch_size`, and `lr`, the height of AdamW's one cycle
+        terms:Iterable=SOUND_TERMS,     # of the loss
     ):
         super().__init__()
         self.source, self.p = source, p
+        self.terms = tuple(terms)
         encoder.to(memory_format=torch.channels_last)
         opt = torch.optim.AdamW(encoder.parameters(), p.lr, weight_decay=.05, fused=True)
         self.nets, self.opts = dict(sound=encoder), dict(sound=opt)
@@ -210,7 +212,8 @@ def step(self:SoundStage, batch:dict):
     a, masked = (all_rows(normalize(o.float(), dim=-1)) for o in found)
     image, text = all_rows(b['image']), all_rows(b['text'])
     same = same_event(all_rows(b['cls']), all_rows(b['e'])[:,0])
-    loss = sound_loss(a, masked, image, text, encoder.logit_scale.exp().clamp(max=100), same)
+    scale = encoder.logit_scale.exp().clamp(max=100)
+    loss = sound_loss(a, masked, image, text, scale, same, self.terms)
     self.update('sound', loss)
     self.update_ema()
     return dict(loss=loss, cos_image=(a*image).sum(1).mean(), cos_text=(a*text).sum(1).mean())

@@ -51,9 +51,9 @@ def test_a_stopped_call_goes_on(films, tmp_path, sgsvg, monkeypatch):
 def test_sounds_by_name(films, tmp_path, sgsvg):
     sounds = tmp_path/'sounds'
     sounds.mkdir()
-    write_sound(sounds/'raining 1.wav', tone(2.), 22050)
+    for name, seconds in (('raining 1', 2.), ('thunder_2', .5)): write_sound(sounds/f'{name}.wav', tone(seconds), 22050)
     status, _, err = sgsvg('score', films, '--sounds', sounds, '--seconds', 1.5)
-    assert (status, err.count('no sound named')) == (0, 4), err
+    assert (status, err.count('no sound named'), err.count('thunder_2.wav: the sound lasts 0.5 s')) == (0, 3, 1), err
 
 def test_cards_of_two_kinds_share_no_table(films, tmp_path, sgsvg):
     for name, seconds in (('a', 1.5), ('b', 1.2)):
@@ -64,3 +64,11 @@ def test_cards_of_two_kinds_share_no_table(films, tmp_path, sgsvg):
     refused(sgsvg('score', tmp_path/'nothing'), 'no such folder')
     refused(sgsvg('score', films, '-o', tmp_path/'card.txt'), 'a card is a .json')
     refused(sgsvg('score', films, films), 'give one folder')
+
+def test_weights_that_are_not_i3ds(films, tmp_path, sgsvg):
+    "One line, before any film is read, and no card."
+    import torch
+    torch.save(dict(a=torch.zeros(3)), tmp_path/'other.pt')
+    for name, why in (('other.pt', 'not the I3D'), ('gone.pt', 'gone.pt'), ('films/broken.mp4', 'broken.mp4')):
+        refused(sgsvg('score', films, '--i3d', tmp_path/name, '-o', tmp_path/'card.json'), why)
+    assert files(tmp_path) == ['films', 'other.pt']

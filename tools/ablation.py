@@ -1,12 +1,13 @@
-"""The table of the ablation, from the folder of its sweep:
+"""The table of an ablation, from the folder of its sweep:
 
-    sgsvg sweep examples/ablation.yaml OUT
-    python tools/ablation.py OUT            # writes results/ablation/ablation.csv, ablation.md and a picture
+    sgsvg sweep examples/ablation.yaml OUT  # or ablation_sound.yaml
+    python tools/ablation.py OUT            # writes results/ablation/NOTEBOOK.csv, .md and a picture
 
 Settings of the table that this sweep has not run stay, if what nothing was changed in came out the same.
 A row is a setting with three seeds or more, named by what is changed. The interval of a difference is Student's, over
 pairs of the same seed: one that holds 0 shows nothing."""
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from sgsvg.core import write_rows
 from sgsvg.sweep import as_markdown, interval, read_results
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = dict(class_accuracy='right class', sync='sync', frechet_clips_over_floor='distance of clips over the floor')
+FIGURES = dict(     # notebook -> column -> what it is called
+    ablation=dict(class_accuracy='right class', sync='sync',
+                  frechet_clips_over_floor='distance of clips over the floor'),
+    train_sound={'zero_shot.world': 'class by sound', 'retrieval.world': 'frame of the class by sound',
+                 'cos_image': 'cosine to the frame', 'cos_text': 'cosine to the caption'})
 LEAST = 3   # seeds of a row
 SAME = .005 # difference of two means that another machine may make
 
@@ -39,19 +44,19 @@ def numbers(seeds, base, figure):
     less, width = interval(pairs)
     return found | {f'{figure}_difference': less, f'{figure}_difference_half': width}
 
-def table(found):
+def table(found, figures):
     "A row for each setting."
     base = next(iter(found.values()))
-    def row(changed, seeds): return {k: v for f in FIGURES for k,v in numbers(seeds, base, f).items()}
+    def row(changed, seeds): return {k: v for f in figures for k,v in numbers(seeds, base, f).items()}
     return [dict(changed=changed, seeds=len(seeds)) | row(changed, seeds) for changed,seeds in found.items()]
 
-def earlier(path, lines):
+def earlier(path, lines, figures):
     "Rows of the table at `path` that are not among these."
     if not path.exists(): return []
     with path.open(newline='', encoding='utf-8') as f: there = list(csv.DictReader(f))
     new = {o['changed'] for o in lines}
     if not any(o['changed'] not in new for o in there): return []
-    apart = [f for f in FIGURES if abs(float(there[0][f]) - lines[0][f]) > SAME]
+    apart = [f for f in figures if abs(float(there[0][f]) - lines[0][f]) > SAME]
     if apart: raise SystemExit(f'{path}: {apart[0]} of `nothing` came out otherwise: remove the file, and run all anew')
     def numbers(row): return {k: v if k == 'changed' else float(v) if v else None for k,v in row.items()}
     return [numbers(o) | dict(seeds=int(o['seeds'])) for o in there if o['changed'] not in new]
@@ -64,10 +69,10 @@ def said(row, figure):
     told = f'{less:+.3f} ± {half:.3f}'
     return f'{mean} ({f"**{told}**" if abs(less) > half else told})'
 
-def picture(rows, path):
+def picture(rows, figures, path):
     "Differences with their intervals."
-    fig, axs = plt.subplots(1, len(FIGURES), figsize=(11, .28*len(rows) + 1), dpi=80, layout='constrained', sharey=True)
-    for ax, (figure, title) in zip(axs, FIGURES.items()):
+    fig, axs = plt.subplots(1, len(figures), figsize=(11, .28*len(rows) + 1), dpi=80, layout='constrained', sharey=True)
+    for ax, (figure, title) in zip(axs, figures.items()):
         for i, row in enumerate(rows[1:]):
             less, half = row[f'{figure}_difference'], row[f'{figure}_difference_half']
             ax.errorbar(less, i, xerr=half, fmt='o', ms=4, c='C0' if abs(less) > half else '.6', capsize=2)
@@ -78,15 +83,16 @@ def picture(rows, path):
     fig.savefig(path)
 
 def main(out):
-    rows, varied = read_results(out)
-    lines, folder = table(settings(rows, varied)), ROOT/'results'/'ablation'
+    (rows, varied), folder = read_results(out), ROOT/'results'/'ablation'
+    name = json.loads((Path(out)/'sweep.json').read_text())['notebook']
+    lines, figures = table(settings(rows, varied), FIGURES[name]), FIGURES[name]
     folder.mkdir(parents=True, exist_ok=True)
-    lines[1:1] = earlier(folder/'ablation.csv', lines)
-    write_rows(folder/'ablation.csv', lines)
-    shown = [dict(changed=o['changed'], seeds=o['seeds']) | {t: said(o, f) for f,t in FIGURES.items()} for o in lines]
-    (folder/'ablation.md').write_text(as_markdown(shown) + '\n', encoding='utf-8')
+    lines[1:1] = earlier(folder/f'{name}.csv', lines, figures)
+    write_rows(folder/f'{name}.csv', lines)
+    shown = [dict(changed=o['changed'], seeds=o['seeds']) | {t: said(o, f) for f,t in figures.items()} for o in lines]
+    (folder/f'{name}.md').write_text(as_markdown(shown) + '\n', encoding='utf-8')
     matplotlib.use('agg')
-    picture(lines, folder/'ablation.png')
+    picture(lines, figures, folder/f'{name}.png')
     print(f'{len(lines)} settings')
 
 if __name__ == '__main__': main(*sys.argv[1:])
