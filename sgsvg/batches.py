@@ -340,6 +340,7 @@ def knows_truth(
     "Whether the numbers behind a frame are known, and the generator has been told them."
     return 'truth' in source.has and generator.c_dim == N_CONDITION
 
+# %% ../nbs/66_batches.ipynb #47258b1a
 def knows_codes(
     source:BatchSource,     # what is learned from
     generator:nn.Module,    # with `c_dim`

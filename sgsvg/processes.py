@@ -72,6 +72,7 @@ def may_follow():
     "The first process is about to train: now the others may come as far."
     _tell_others('train')
 
+# %% ../nbs/02_processes.ipynb #afbbbf9b
 @contextmanager
 def leading():
     "The first process at work, until it `may_follow`s; the others wait. Yields whether there is something to train."
@@ -182,6 +183,7 @@ class _Average(Function):
     @staticmethod
     def backward(ctx, grad): return _Average.apply(grad)
 
+# %% ../nbs/02_processes.ipynb #619cc1f2
 def average(x:Tensor)->Tensor:
     "The mean over processes, with gradients; `x` itself of one alone."
     return x if place()[1] == 1 else _Average.apply(x)

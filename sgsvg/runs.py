@@ -355,6 +355,7 @@ def _has(path, tensors):
     except SgsvgError: return False
     return there.keys() == tensors.keys() and all(torch.equal(there[k], v.cpu()) for k,v in tensors.items())
 
+# %% ../nbs/01_runs.ipynb #7ff24d25
 def save_net(
     run:Run,        # where it was trained
     name:str,       # its name in model files, such as `generator`

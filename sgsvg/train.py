@@ -310,6 +310,7 @@ def _piece(stage:Stage, seed:int, step:int)->tuple:
         batch = stage.batch(step, step_seeds(seed, step))
         return batch, [_numbers(stage.step(batch))]
 
+# %% ../nbs/61_train.ipynb #5b856e2f
 def _pieces(stage:Stage, seed:int, step:int)->tuple:
     "The last batch of a step, and the terms of each piece."
     buffers = [b for net in stage.nets.values() for b in net.buffers() if b.is_floating_point()]
