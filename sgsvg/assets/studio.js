@@ -17,6 +17,14 @@ function make(tag, attributes = {}, ...children) {
 
 function labelled(text, input) { return make('label', {}, make('span', {}, text), input) }
 
+// Put something new in the place of what had the focus, and whoever works by keyboard stays where they were.
+const REACHED = 'input, select, button, summary'
+function anew(form, build) {
+  const at = [...form.querySelectorAll(REACHED)].indexOf(document.activeElement)
+  build()
+  if (at >= 0) form.querySelectorAll(REACHED)[at]?.focus()
+}
+
 function choice(options, value, onchange, label) {
   const e = make('select', { onchange: () => onchange(e.value), 'aria-label': label },
     ...options.map(o => make('option', { value: o, selected: o === value }, o)))
@@ -140,10 +148,15 @@ class Side {
       if (points.length) g.fillRect(at(points.at(-1))[0] - 3, at(points.at(-1))[1] - 3, 6, 6)
     })
   }
-  changed() { this.page.send({ do: 'set', side: this.k, t: this.page.t, controls: this.controls }); this.page.again() }
+  changed() {   // with what was known before: somebody else may have turned another knob meanwhile
+    this.page.send({ do: 'set', side: this.k, t: this.page.t, controls: this.controls, before: this.known })
+    this.known = structuredClone(this.controls)
+    this.page.again()
+  }
 
   build(controls, name) {
     this.controls = controls
+    this.known = structuredClone(controls)
     const { setup } = this.page, c = controls, changed = () => this.changed()
     const whole = key => {
       const e = make('input', { type: 'number', min: 0, step: 1, value: c[key], onchange: () => { c[key] = +e.value | 0; changed() } })
@@ -173,7 +186,7 @@ class Side {
     const shown = make('output', {}, value.toFixed(2))
     const slider = make('input', { type: 'range', min: low, max: high, step: (high - low) / 100, value, disabled: !!route,
       'aria-label': key, oninput: () => { c.numbers[key] = +slider.value; shown.value = (+slider.value).toFixed(2); this.changed() } })
-    const redraw = () => { this.changed(); row.replaceWith(this.number(key)) }
+    const redraw = () => { this.changed(); anew(this.form, () => row.replaceWith(this.number(key))) }
     const follows = choice(['by hand', ...setup.curves], route ? route.curve : 'by hand', v => {
       if (v === 'by hand') delete c.routes[key]
       else c.routes[key] = { curve: v, low: Math.max(low, 0), high: Math.min(1, high), gain: 1, ...c.routes[key], ...{ curve: v } }
@@ -199,11 +212,12 @@ class Page {
     this.moments = new Moments()
     this.send({ do: 'hello' })
   }
-  send(message, buffers = []) { this.model.send(message, undefined, buffers) }
+  send(message, buffers = []) { if (!this.over) this.model.send(message, undefined, buffers) }
 
   take(message, buffers) {
     const say = { setup: () => this.build(message), controls: () => { this.sides[message.side].told = message },
-      sound: () => this.loaded(message), audio: () => { this.audio.src = URL.createObjectURL(new Blob([buffers[0]])) }, heard: () => this.moments.add(message, buffers[0]), frame: () => this.frame(message, buffers[0]),
+      sound: () => this.loaded(message), audio: () => { this.audio.src = URL.createObjectURL(new Blob([buffers[0]])) },
+      over: () => this.context && this.close(), heard: () => this.moments.add(message, buffers[0]), frame: () => this.frame(message, buffers[0]),
       why: () => { this.why = message; this.say(message.cls ? `${message.cls}, ${Math.round(100 * message.p)} %` : 'what moved the code') },
       beside: () => this.say('sounds: ' + message.names.map((n, i) => `${i} ${n}`).join(', ')), said: () => this.say(message.line) }
     if (message.kind === 'setup' || this.setup) say[message.kind]?.()
@@ -227,7 +241,8 @@ class Page {
     this.mic = button('live', () => this.open())
     const size = make('input', { type: 'number', value: 512, min: 16, max: 4096, step: 2, 'aria-label': 'pixels' })
     const out = what => { this.say('drawing ...'); this.send({ do: 'export', what, size: +size.value }) }
-    this.root = make('div', { class: 'sgsvg-studio', tabindex: 0, 'aria-label': 'studio', onkeydown: e => this.key(e) },
+    // JupyterLab's own keys are off in here: `d d` on a slider would delete the cell, and arrows would leave it
+    this.root = make('div', { class: 'sgsvg-studio', tabindex: 0, 'aria-label': 'studio', 'data-lm-suppress-shortcuts': 'true', onkeydown: e => this.key(e) },
       make('div', { class: 'row' }, file('sound', 'sound'), file('beside', 'beside'), this.recording, this.mic,
         button('explain', () => this.send({ do: 'explain', t: this.t })), labelled('compare', this.compare)),
       this.status, make('div', { class: 'row' }, this.audio), this.scrub,
@@ -259,6 +274,7 @@ class Page {
     this.say(`${file.name} is read`)
   }
   loaded(about) {
+    if (this.context) this.close()
     this.moments = new Moments()
     this.why = null
     this.frames = about.frames
@@ -273,8 +289,10 @@ class Page {
     this.ask(t)
   }
   async microphone() {
+    this.mic.disabled = this.recording.disabled = true
     try { return await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } }) }
     catch (e) { this.say(`no microphone (${e.name ?? 'not allowed here'}): allow it in the browser, or drop a file`) }
+    finally { this.mic.disabled = this.recording.disabled = false }
   }
   async record() {
     if (this.recorder) return this.recorder.stop()
@@ -308,6 +326,7 @@ class Page {
       held = []
     }
     this.stream = stream
+    for (const o of stream.getTracks()) o.onended = () => this.context && this.close()   // it was unplugged
     this.moments = new Moments()
     this.send({ do: 'live', on: true })
     this.context.createMediaStreamSource(stream).connect(this.node)
@@ -330,7 +349,11 @@ class Page {
     this.asked = performance.now()
     this.last = t
     this.send({ do: 'frame', t, sides: this.compare.checked ? [0, 1] : [0], asked: this.asked })
-    setTimeout(() => { if (performance.now() - this.asked > 9000) this.asked = 0 }, 10000)
+    setTimeout(() => {
+      if (this.over || !this.asked || performance.now() - this.asked < 9000) return
+      this.asked = 0
+      this.say('the kernel has not answered for 10 s: it is busy, or gone; if it is gone, run the cell again')
+    }, 10000)
   }
   again() { this.last = null }
 
@@ -341,11 +364,21 @@ class Page {
     this.lead = .8 * this.lead + .2 * Math.min(.5, (performance.now() - this.asked) / 1000)
     this.asked = 0
   }
+  end() {
+    this.audio?.pause()
+    if (this.context) this.close()
+    this.over = true
+  }
+  gone() {
+    if (this.over || !this.root) return
+    this.end()
+    for (const e of this.root.querySelectorAll('input, select, button')) e.disabled = true
+    this.say('the kernel of this studio is gone: run the cell again')
+  }
   tick() {
-    if (!this.el.isConnected && this.seen) return
-    this.seen = this.el.isConnected
+    if (this.over) return
     for (const s of this.sides.filter(s => s.told)) {   // once a frame, however fast a knob is turned
-      s.build(s.told.controls, s.told.model)
+      anew(s.form, () => s.build(s.told.controls, s.told.model))
       s.told = null
       this.again()
     }
@@ -370,17 +403,17 @@ class Page {
   }
   async preset(file) {
     if (!file) return
-    try { this.sides[0].controls = JSON.parse(await file.text()) } catch { return this.say(`${file.name} is no preset`) }
-    this.sides[0].changed()
-    this.sides[0].build(this.sides[0].controls, 'default')
+    try { this.send({ do: 'preset', side: 0, t: this.t, controls: JSON.parse(await file.text()) }) }
+    catch { this.say(`${file.name} is no preset`) }
   }
 }
 
 export default {
   render({ model, el }) {
     const page = el.studio = new Page(model, el)
-    const take = (message, buffers) => page.take(message, buffers)
+    const take = (message, buffers) => page.take(message, buffers), gone = () => page.gone()
     model.on('msg:custom', take)
-    return () => { model.off('msg:custom', take); page.audio?.pause(); if (page.context) page.close() }
+    model.on('comm_live_update', gone)   // the kernel was restarted
+    return () => { model.off('msg:custom', take); model.off('comm_live_update', gone); page.end() }
   }
 }
