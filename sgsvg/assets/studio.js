@@ -4,6 +4,8 @@
 const COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#cc79a7', '#d55e00']
 const VIEW = 12   // seconds that the charts show
 
+const REACHED = 'input, select, button, summary, audio, [tabindex]'   // what can have the focus
+
 function make(tag, attributes = {}, ...children) {
   const e = document.createElement(tag)
   for (const [k, v] of Object.entries(attributes)) {
@@ -11,6 +13,8 @@ function make(tag, attributes = {}, ...children) {
     else if (v === true) e.setAttribute(k, '')
     else if (v !== false && v != null) e.setAttribute(k, v)
   }
+  // its keys are its own: JupyterLab's `d d` on a slider would delete the cell, and arrows would leave it
+  if (e.matches(REACHED)) e.setAttribute('data-lm-suppress-shortcuts', '')
   e.append(...children)
   return e
 }
@@ -18,7 +22,6 @@ function make(tag, attributes = {}, ...children) {
 function labelled(text, input) { return make('label', {}, make('span', {}, text), input) }
 
 // Put something new in the place of what had the focus, and whoever works by keyboard stays where they were.
-const REACHED = 'input, select, button, summary'
 function anew(form, build) {
   const at = [...form.querySelectorAll(REACHED)].indexOf(document.activeElement)
   build()
@@ -230,7 +233,8 @@ class Page {
     this.fps = setup.fps
     this.sides = [new Side(0, this), new Side(1, this)]
     this.charts = new Charts(setup.classes)
-    this.audio = make('audio', { controls: true })
+    const heard = () => this.ask(this.clamped(Math.floor(this.audio.currentTime * this.fps)))
+    this.audio = make('audio', { controls: true, onpause: heard, onseeked: () => { if (!this.own) heard(); this.own = false } })
     this.status = make('div', { class: 'status', role: 'status', 'aria-live': 'polite' }, 'drop a sound here')
     this.compare = make('input', { type: 'checkbox', onchange: () => { this.root.classList.toggle('two', this.compare.checked); this.again() } })
     const file = (label, how) => labelled(label, make('input', { type: 'file', class: how, accept: 'audio/*,video/*',
@@ -241,8 +245,7 @@ class Page {
     this.mic = button('live', () => this.open())
     const size = make('input', { type: 'number', value: 512, min: 16, max: 4096, step: 2, 'aria-label': 'pixels' })
     const out = what => { this.say('drawing ...'); this.send({ do: 'export', what, size: +size.value }) }
-    // JupyterLab's own keys are off in here: `d d` on a slider would delete the cell, and arrows would leave it
-    this.root = make('div', { class: 'sgsvg-studio', tabindex: 0, 'aria-label': 'studio', 'data-lm-suppress-shortcuts': 'true', onkeydown: e => this.key(e) },
+    this.root = make('div', { class: 'sgsvg-studio', tabindex: 0, 'aria-label': 'studio', onkeydown: e => this.key(e) },
       make('div', { class: 'row' }, file('sound', 'sound'), file('beside', 'beside'), this.recording, this.mic,
         button('explain', () => this.send({ do: 'explain', t: this.t })), labelled('compare', this.compare)),
       this.status, make('div', { class: 'row' }, this.audio), this.scrub,
@@ -283,9 +286,13 @@ class Page {
     this.t = -1
     this.seek(0)
   }
+  clamped(t) { return Math.max(0, Math.min(t, (this.frames ?? 1) - 1)) }
   seek(t) {
-    t = Math.max(0, Math.min(t, (this.frames ?? 1) - 1))
-    if (this.audio.src) this.audio.currentTime = (t + .5) / this.fps
+    t = this.clamped(t)
+    if (this.audio.src) {
+      this.own = true   // a recording may not be able to go there; the picture is
+      this.audio.currentTime = (t + .5) / this.fps
+    }
     this.ask(t)
   }
   async microphone() {
@@ -345,7 +352,7 @@ class Page {
   ask(t) {
     this.t = t
     this.scrub.value = t
-    if (this.asked || this.context) return   // one at a time: what comes too late is not asked for
+    if (this.asked || this.context || !this.frames) return   // one at a time: what comes too late is not asked for
     this.asked = performance.now()
     this.last = t
     this.send({ do: 'frame', t, sides: this.compare.checked ? [0, 1] : [0], asked: this.asked })
@@ -383,8 +390,7 @@ class Page {
       this.again()
     }
     if (this.frames && !this.context) {
-      const now = this.audio.paused ? this.t : Math.floor((this.audio.currentTime + this.lead) * this.fps)
-      const t = Math.max(0, Math.min(now, this.frames - 1))
+      const t = this.audio.paused ? this.t : this.clamped(Math.floor((this.audio.currentTime + this.lead) * this.fps))
       if (t !== this.last) this.ask(t)
     }
     const now = performance.now(), drawn = [this.t, this.moments.rows.length, this.why?.t].join()
