@@ -614,7 +614,8 @@ class Live:
         self.fps = self.hearing.fps
         self.walk = Walk(model, self.fps)
         self.beside = [list(hear_all(model, f, self.fps)) for f in beside]
-        self.log, self.noted, self.turn = log, controls, threading.Lock()
+        self.log, self.noted = log, controls
+        self.turn = threading.Lock()
         if log: log.begin(self.settings(), controls, beside)
 
 # %% ../nbs/73_live.ipynb #cc6d6af6
@@ -682,7 +683,8 @@ class Inbox:
         quiet:float|None=None,  # seconds after which, if nothing comes, nothing more will; None: it may come back
     ):
         self.blocks, self.ready = deque(), threading.Condition()
-        self.waiting, self.most, self.quiet = 0., most, quiet   # seconds
+        self.most, self.quiet = most, quiet
+        self.waiting = 0.       # seconds
         self.lost = 0.          # seconds
         self.over = None        # True at the end, or the error that was the end
 

@@ -3,6 +3,8 @@
 // each is used twice, for a solid and a dashed line.
 const COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#cc79a7', '#d55e00']
 const VIEW = 12   // seconds that the charts show
+const NAMES = ['pitch', 'class', 'loudness']   // of the charts
+const LATE = 'the kernel has not answered for 10 s: it is busy, or gone; if it is gone, run the cell again'
 
 const REACHED = 'input, select, button, summary, audio, [tabindex]'   // what can have the focus
 
@@ -77,6 +79,8 @@ class Charts {
       const h = c.getContext('2d')
       h.fillStyle = c === this.mel ? '#fff' : ink
       h.fillRect(x(t), 0, 2, c.height)
+      h.font = '12px sans-serif'
+      h.fillText(NAMES[c === this.mel ? 0 : c === this.lines ? 1 : 2], 6, 15)
     }
   }
   spectrogram(moments, first, n) {
@@ -94,9 +98,10 @@ class Charts {
     g.drawImage(small, 0, 0, 720, 160)
   }
   map(g, why, x) {
+    // a veil over what did not matter: that can be seen on every colour, by every eye
     const rows = why.map.length, cols = why.map[0].length, [a, b] = why.span.map(x)
     why.map.forEach((row, r) => row.forEach((v, c) => {
-      g.fillStyle = `rgba(213,94,0,${.75 * v})`
+      g.fillStyle = `rgba(0,0,0,${.75 * (1 - v)})`
       g.fillRect(a + (b - a) * c / cols, 160 * (1 - (r + 1) / rows), (b - a) / cols, 160 / rows)
     }))
   }
@@ -187,7 +192,7 @@ class Side {
     const { setup } = this.page, c = this.controls, [low, high] = setup.ranges[key]
     const value = c.numbers[key] ?? setup.plain[key] ?? 0, route = c.routes[key]
     const shown = make('output', {}, value.toFixed(2))
-    const slider = make('input', { type: 'range', min: low, max: high, step: (high - low) / 100, value, disabled: !!route,
+    const slider = make('input', { type: 'range', min: low, max: high, step: (high - low) / 100, value,
       'aria-label': key, oninput: () => { c.numbers[key] = +slider.value; shown.value = (+slider.value).toFixed(2); this.changed() } })
     const redraw = () => { this.changed(); anew(this.form, () => row.replaceWith(this.number(key))) }
     const follows = choice(['by hand', ...setup.curves], route ? route.curve : 'by hand', v => {
@@ -195,10 +200,10 @@ class Side {
       else c.routes[key] = { curve: v, low: Math.max(low, 0), high: Math.min(1, high), gain: 1, ...c.routes[key], ...{ curve: v } }
       redraw()
     }, `${key} follows`)
-    const part = name => make('input', { type: 'number', step: .1, value: route[name], 'aria-label': `${key} ${name}`, title: name,
-      onchange: e => { route[name] = +e.target.value; this.changed() } })
-    const row = make('div', { class: 'number' }, make('span', {}, setup.names[key] ?? key), slider, shown, follows,
-      ...(route ? ['low', 'high', 'gain'].map(part) : []))
+    const part = name => labelled(name, make('input', { type: 'number', step: .1, value: route[name], 'aria-label': `${key} ${name}`,
+      onchange: e => { route[name] = +e.target.value; this.changed() } }))
+    const row = make('div', { class: 'number' }, make('span', {}, setup.names[key] ?? key),
+      ...(route ? ['low', 'high', 'gain'].map(part) : [slider, shown]), follows)
     return row
   }
 }
@@ -221,7 +226,7 @@ class Page {
     const say = { setup: () => this.build(message), controls: () => { this.sides[message.side].told = message },
       sound: () => this.loaded(message), audio: () => { this.audio.src = URL.createObjectURL(new Blob([buffers[0]])) },
       over: () => this.context && this.close(), heard: () => this.moments.add(message, buffers[0]), frame: () => this.frame(message, buffers[0]),
-      why: () => { this.why = message; this.say(message.cls ? `${message.cls}, ${Math.round(100 * message.p)} %` : 'what moved the code') },
+      why: () => { this.why = message; this.say(message.cls ? `${message.cls}, ${Math.round(100 * message.p)} %: what is bright mattered` : 'what is bright moved the code') },
       beside: () => this.say('sounds: ' + message.names.map((n, i) => `${i} ${n}`).join(', ')), said: () => this.say(message.line) }
     if (message.kind === 'setup' || this.setup) say[message.kind]?.()
   }
@@ -359,13 +364,15 @@ class Page {
     setTimeout(() => {
       if (this.over || !this.asked || performance.now() - this.asked < 9000) return
       this.asked = 0
-      this.say('the kernel has not answered for 10 s: it is busy, or gone; if it is gone, run the cell again')
+      if (this.status.textContent !== LATE) this.said = this.status.textContent
+      this.say(LATE)
     }, 10000)
   }
   again() { this.last = null }
 
   frame(message, view) {
     this.sides[message.side].show(message, view)
+    if (this.status.textContent === LATE) this.say(this.said)
     if (message.live) this.t = message.t
     if (message.asked !== this.asked || message.side !== (this.compare.checked ? 1 : 0)) return
     this.lead = .8 * this.lead + .2 * Math.min(.5, (performance.now() - this.asked) / 1000)

@@ -60,7 +60,10 @@ def give(page, file=DEMO):
 
 def shot(page, name):
     SHOTS.mkdir(parents=True, exist_ok=True)
+    size = page.viewport_size
+    page.set_viewport_size(size | dict(height=1600))    # all of it at once
     page.locator('.sgsvg-studio').screenshot(path=SHOTS/f'{name}.png')
+    page.set_viewport_size(size)
 
 @pytest.fixture(scope='module')
 def place(tmp_path_factory): return tmp_path_factory.mktemp('studio')
@@ -145,7 +148,7 @@ def test_two_sides_and_why(page):
     until(page, "document.querySelectorAll('.sgsvg-studio .picture')[1].dataset.frame == 60")
     assert apart(pixels(page, 0), pixels(page, 1)) > 1
     page.get_by_role('button', name='explain').click()
-    says(page, '%$')
+    says(page, '%: what is bright')
     page.set_viewport_size(dict(width=1920, height=1000))
     page.wait_for_timeout(500)
     shot(page, 'two-1920')
@@ -197,7 +200,7 @@ def test_every_control_is_reached_and_turned_by_keys(page):
     assert focus(page) == 'preset'     # the form is new, and the hand is where it was
     tab_to(page, 'explain')
     page.keyboard.press('Enter')
-    says(page, '%$')
+    says(page, '%: what is bright')
 
 def test_the_keys_of_jupyterlab_do_nothing_in_here(page):
     "In its command mode `d d` deletes the cell, `b` makes one, and an arrow leaves it."
