@@ -82,16 +82,19 @@ def opened(b, address:str, name:str, width=1280, height=1000):
     return page
 
 def run(page, k=0):
-    "Run a cell, as a person does; one that did not take it, as its kernel was just starting, is run again."
-    from playwright.sync_api import TimeoutError
+    "Run a cell, as a person does; one that a kernel which was just starting has lost is run again."
     cell = page.locator('.jp-CodeCell').nth(k)
     prompt = f"document.querySelectorAll('.jp-CodeCell')[{k}].querySelector('.jp-InputPrompt').innerText"
-    before = page.evaluate(prompt)
-    for _ in range(10):
-        cell.locator('.cm-content').click()
-        page.keyboard.press('Control+Enter')
-        try: return page.wait_for_function(f'{prompt} !== {before!r}', timeout=20000)
-        except TimeoutError: pass
+    before, busy, until, again = page.evaluate(prompt), False, time.monotonic()+LONG/1000, 0.
+    while (now := time.monotonic()) < until:
+        told = page.evaluate(prompt)
+        if any(c.isdigit() for c in told) and (busy or told != before): return
+        if '*' in told: busy, again = True, now+5
+        elif now > again:
+            cell.locator('.cm-content').click()
+            page.keyboard.press('Control+Enter')
+            again = now+20
+        page.wait_for_timeout(100)
     raise RuntimeError('the cell did not run')
 
 def studio(b, address:str, name:str, **kw):
