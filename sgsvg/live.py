@@ -103,9 +103,10 @@ def _grains(self:Intake, pieces):
 
 @patch
 def end(self:Intake)->Tensor:
-    "What is still held, less than a grain `(channels,n)`."
+    "What is still held `(channels,n)`, a grain or two."
     if self.even is None: return torch.zeros(1, 0)
-    return torch.cat([self.held, *self.even.end()], 1)
+    self.held = torch.cat([self.held, *self.even.end()], 1)
+    return self.held
 
 # %% ../nbs/73_live.ipynb #59ad8535
 class Moment(NamedTuple):
@@ -267,7 +268,7 @@ def take(self:Hearing, grain:Tensor)->Iterator[Moment]:
 def end(self:Hearing)->Iterator[Moment]:
     "The moments that are still due when the sound has ended."
     last = self.intake.end()
-    if last.shape[1]: yield from self.take(last)
+    for grain in last.split(GRAIN, 1) if last.shape[1] else (): yield from self.take(grain)
     if self.piece is None: return
     end = self.first + self.piece.shape[1]
     while self.t < audio.n_frames(end/RATE, self.fps): yield self._moment(end)
@@ -613,7 +614,8 @@ class Live:
         self.fps = self.hearing.fps
         self.walk = Walk(model, self.fps)
         self.beside = [list(hear_all(model, f, self.fps)) for f in beside]
-        self.log = log
+        self.log, self.noted = log, controls
+        self.turn = threading.Lock()
         if log: log.begin(self.settings(), controls, beside)
 
 # %% ../nbs/73_live.ipynb #cc6d6af6
@@ -626,9 +628,15 @@ def settings(self:Live)->dict:
 
 @patch
 def set(self:Live, controls:Controls):
-    "Change the controls, from the next frame on."
-    self.controls = controls
-    if self.log: self.log.note(self.hearing.t, controls)
+    "Change the controls, from the next frame on; from any thread."
+    self.change(lambda _: controls)
+
+@patch
+def change(self:Live,
+    how:Callable,   # takes `Controls`, gives new ones
+):
+    "As `set`, from those that stand; no change of another thread is lost between."
+    with self.turn: self.controls = how(self.controls)
 
 # %% ../nbs/73_live.ipynb #a7f06708
 @patch
@@ -648,11 +656,19 @@ def end(self:Live)->Iterator[Step]:
     yield from map(self.step, self.hearing.end())
     if self.log: self.log.close()
 
+@patch
+def _noted(self:Live, t:int)->Controls:
+    "The controls for frame `t`; the log hears of them here, where it is sure which frame is their first."
+    c = self.controls
+    if self.log and c is not self.noted: self.log.note(t, c)
+    self.noted = c
+    return c
+
 # %% ../nbs/73_live.ipynb #f55e262f
 @patch
 def step(self:Live, m:Moment)->Step:
     "A frame of what is heard, and of the controls as they stand."
-    return Step(m, self.walk.step([m, *(o[m.t % len(o)] for o in self.beside)], self.controls))
+    return Step(m, self.walk.step([m, *(o[m.t % len(o)] for o in self.beside)], self._noted(m.t)))
 
 @patch
 def draw(self:Live, step:Step)->Tensor:   # `(3,H,W)` in [-1,1], on the CPU
@@ -662,9 +678,13 @@ def draw(self:Live, step:Step)->Tensor:   # `(3,H,W)` in [-1,1], on the CPU
 # %% ../nbs/73_live.ipynb #e7a9f43e
 class Inbox:
     "Sound on its way to an engine: `put` from any thread, `take` all at once."
-    def __init__(self, most:float=10.):   # seconds that may wait; what is older is lost
+    def __init__(self,
+        most:float=10.,         # seconds that may wait; what is older is lost
+        quiet:float|None=None,  # seconds after which, if nothing comes, nothing more will; None: it may come back
+    ):
         self.blocks, self.ready = deque(), threading.Condition()
-        self.waiting, self.most = 0., most   # seconds
+        self.most, self.quiet = most, quiet
+        self.waiting = 0.       # seconds
         self.lost = 0.          # seconds
         self.over = None        # True at the end, or the error that was the end
 
@@ -694,10 +714,10 @@ def close(self:Inbox, error:Exception|None=None):
 
 # %% ../nbs/73_live.ipynb #86ab6217
 @patch
-def take(self:Inbox, timeout:float|None=None)->list|None:
-    "All that waits, `(block, sr, when it came)`; after `timeout` seconds without any, nothing; None at the end."
+def take(self:Inbox)->list|None:
+    "All that waits, `(block, sr, when it came)`, as soon as there is some; None at the end."
     with self.ready:
-        self.ready.wait_for(lambda: self.blocks or self.over, timeout)
+        if not self.ready.wait_for(lambda: self.blocks or self.over, self.quiet): self.over = True
         found, self.waiting = list(self.blocks), 0.
         self.blocks.clear()
         if found or not self.over: return found
@@ -768,7 +788,10 @@ def perform(
     pace:Pace|None=None,    # None: one that says nothing
 )->Iterator[Shown]:
     "Draw the newest frame, again and again, until the sound ends; frames that come too late are left out."
-    pace = pace or Pace(live.fps)
+    try: yield from _drawn(live, inbox, pace or Pace(live.fps))
+    finally: deque(live.end(), 0)    # they are late by now, but the log is whole
+
+def _drawn(live, inbox, pace):
     last, heard = -1, []
     while (blocks := inbox.take()) is not None:
         began = time.monotonic()
@@ -781,7 +804,6 @@ def perform(
         yield Shown(step, picture, step.moment.t-last-1, heard, time.monotonic()-came)
         last, heard = step.moment.t, []
         pace.took(time.monotonic()-began)
-    deque(live.end(), 0)    # they are late by now, but the log is whole
 
 # %% ../nbs/73_live.ipynb #fef432c3
 def paced(
@@ -845,11 +867,14 @@ class Log:
         self.folder, self.model = Path(folder), str(model)
         if self.folder.is_file() or self.folder.is_dir() and any(self.folder.iterdir()):
             raise SgsvgError(f"{folder} is not empty: give the log a folder of its own")
-        try: self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as e: raise SgsvgError(f"cannot write {folder}: {e.strerror}") from e
-        self.samples = open(self.folder/'sound.f32', 'wb')
-        self.lines = open(self.folder/'log.jsonl', 'w')
         self.channels = None
+
+    def _open(self):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.samples = open(self.folder/'sound.f32', 'wb')
+            self.lines = open(self.folder/'log.jsonl', 'w')
+        except OSError as e: raise SgsvgError(f"cannot write {self.folder}: {e.strerror}") from e
 
     def _line(self, **said):
         self.lines.write(json.dumps(said) + '\n')
@@ -863,6 +888,7 @@ def begin(self:Log,
     beside:tuple,       # other sounds, files
 ):
     "The first line."
+    self._open()
     names = [f'beside-{i+1}{Path(f).suffix}' for i,f in enumerate(beside)]
     for f, n in zip(beside, names): shutil.copyfile(f, self.folder/n)
     digest = file_hash(model_file(self.model))

@@ -62,20 +62,17 @@ def turned(
 class Remote:
     "Turns the knobs of a player."
     def __init__(self,
-        player:object,      # a `Live`, or what else has `controls` and `set`
+        player:object,      # a `Live`, or what else can `change` its controls
         say:Callable=print, # takes the line that says what cannot be done
-    ):
-        self.player, self.say = player, say
-        self.turn = threading.Lock()
+    ): self.player, self.say = player, say
 
     def put(self,
         name:str,       # of `KNOBS`
         value:object,   # in the control's own unit
     ):
         "Turn one."
-        with self.turn:
-            try: self.player.set(turned(self.player.controls, name, value))
-            except SgsvgError as e: self.say(str(e))
+        try: self.player.change(lambda c: turned(c, name, value))
+        except SgsvgError as e: self.say(str(e))
 
 def _extra(module:str):
     try: return importlib.import_module(module)

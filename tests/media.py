@@ -6,7 +6,7 @@ import av, numpy as np, pytest, torch
 
 from sgsvg import video
 
-LAYOUTS = {1: 'mono', 2: 'stereo', 3: '2.1', 4: 'quad', 5: '5.0', 6: '5.1'}
+LAYOUTS = {1: 'mono', 2: 'stereo', 3: '2.1', 4: 'quad', 5: '5.0', 6: '5.1', 7: '6.1', 8: '7.1'}
 
 def tone(seconds, sr=22050, hz=440):
     return (.5*np.sin(2*np.pi*hz*np.arange(round(seconds*sr))/sr))[None].astype('float32')

@@ -1,5 +1,5 @@
 "The engine as whoever plays it meets it: bad input, long streams, pauses; and the two commands."
-import shutil, time, webbrowser
+import shutil, threading, time, webbrowser
 
 import numpy as np
 import pytest, torch
@@ -9,8 +9,10 @@ from sgsvg import cli, live, studio
 from sgsvg.core import SgsvgError
 from sgsvg.ears import Ear
 from sgsvg.inversion import HeardInversion, Inversion
-from sgsvg.live import RATE, Controls, Hearing, Live, Log, Performance, Reference, perform, replay
+from sgsvg.live import RATE, Controls, Hearing, Inbox, Live, Log, Performance, Reference, Route, perform, replay
 from sgsvg.model import SoundVideo
+from sgsvg.remote import Remote
+from sgsvg.studio import Desk
 from sgsvg.stylegan2 import Generator
 from sgsvg.trajectory import Follow, ReleasedTrajectory
 
@@ -29,7 +31,9 @@ def blocks(wave, sr, size=2000):
 
 def steps(engine, given): return [s for x, sr in given for s in engine.push(x, sr)]
 
-@pytest.mark.parametrize('sr, channels', [(8000, 1), (22050, 2), (48000, 8), (192000, 3)])
+EVERY = [(8000, 1), (22050, 2), (192000, 3), (44100, 4), (16000, 5), (96000, 6), (32000, 7), (48000, 8)]
+
+@pytest.mark.parametrize('sr, channels', EVERY)
 def test_any_rate_and_channels(sr, channels, model):
     "As many frames as the sound is long, none of them early."
     x = np.repeat(tone(1., sr), channels, 0)
@@ -58,6 +62,27 @@ def test_an_hour_of_silence_leaves_the_reference_where_it_was():
     for _ in range(3600*15): r.follow(-200., 1/15)
     assert r.level == r.floor
 
+def size_of(engine):
+    "Numbers that an engine keeps of what it heard."
+    h, w = engine.hearing, engine.walk
+    kept = h.piece, h.intake.held, h.ear.wave, h.ear.near, h.ear.who.cells, h.ear.who.power
+    return sum(x.nelement() for x in kept) + len(w.pulse.past) + len(w.states)
+
+def test_silence_for_minutes_and_then_a_sound(model):
+    "Nothing grows, nothing is no number, the picture rests; and the sound after it moves the picture at once."
+    engine, quiet = Live(model, controls=Controls(routes={'dial 1': Route('loudness', 0., 3.)})), torch.zeros(1, RATE)
+    sizes, last = [], []
+    for _ in range(90):
+        found = list(engine.push(quiet, RATE))
+        sizes.append(size_of(engine))
+        last = found or last
+        assert all(s.ws.isfinite().all() and s.moment.loud == 0 for s in found)
+    assert engine.hearing.t in (1349, 1350) and max(sizes[60:]) < 1.02*max(sizes[30:60])
+    after = steps(engine, blocks(tone(1., RATE), RATE))
+    rest, moved = (torch.stack([s.ws for s in some]).diff(dim=0).abs().max() for some in (last, last[-1:]+after))
+    assert moved > 3*rest and max(s.moment.loud for s in after) > .9
+    assert engine.draw(after[-1]).isfinite().all()
+
 def test_one_click_does_not_silence_the_next_minute(model):
     rng = np.random.default_rng(0)
     x = .05*rng.standard_normal((1, 18*22050)).astype('float32')
@@ -81,6 +106,47 @@ def test_two_engines_at_once(model):
     both = [(list(a.push(*o)), list(b.push(*o))) for o in x]
     alone = steps(Live(model), x)
     assert all(torch.equal(s.ws, r.ws) for s, r in zip([s for o, _ in both for s in o], alone))
+
+def test_a_stream_that_stops_and_comes_back(model, tmp_path):
+    "In real time: what is played waits, and goes on with the next frame; its log has no hole."
+    engine, inbox, x = Live(model, log=Log(tmp_path/'log')), Inbox(), blocks(tone(1., 48000), 48000)
+    def come_and_go():
+        for b in x: inbox.put(*b)
+        time.sleep(.5)
+        for b in x: inbox.put(*b)
+        inbox.close()
+    threading.Thread(target=come_and_go, daemon=True).start()
+    shown = list(perform(engine, inbox))
+    heard = [m.t for s in shown for m in s.heard]
+    assert heard == list(range(len(heard))) and len(heard) > 27
+    log = Performance(tmp_path/'log')
+    assert abs(log.wave().shape[1]-2*RATE) < 10
+
+def test_a_cable_that_is_pulled_leaves_a_whole_log(model, tmp_path):
+    engine = Live(model, log=Log(tmp_path/'log'))
+    def pulled():
+        yield from blocks(tone(1., 48000), 48000)
+        raise SgsvgError('the cable was pulled')
+    with pytest.raises(SgsvgError, match='cable'): list(perform(engine, live.fed(pulled())))
+    assert abs(Performance(tmp_path/'log').wave().shape[1]-RATE) < 10 and engine.hearing.t == 15
+
+@pytest.mark.parametrize('sr', [44100, 48000, 8000])
+def test_a_log_is_what_was_played(sr, model, tmp_path):
+    "Whatever the rate, and though another thread turns knobs at any moment: the same codes, bit for bit."
+    engine, over, played = Live(model, log=Log(tmp_path/'log')), threading.Event(), []
+    def turn():
+        for k in range(10**6):
+            engine.set(Controls(seed=k % 50))
+            if over.wait(.002): return
+    hand = threading.Thread(target=turn)
+    hand.start()
+    for b in blocks(tone(2., sr), sr, 300): played += engine.push(*b)
+    played += engine.end()
+    over.set()
+    hand.join()
+    log = Performance(tmp_path/'log')
+    again = torch.cat(list(log.paths(model)), 1)[0]
+    assert len(log.script) > 3 and torch.equal(torch.stack([s.ws for s in played]), again)
 
 class Slow:
     "An engine whose pictures take a fifth of a second."
@@ -145,6 +211,109 @@ def test_the_studio_without_a_browser_says_so_in_one_line(tmp_path, capsys, monk
     said = capsys.readouterr()
     assert said.err.count('\n') == 1 and 'browser' in said.err and len(ran) == 1
     assert (tmp_path/'studio.ipynb').is_file() and cli.main(['studio', str(tmp_path/'none.wav')]) == 1
+
+@pytest.fixture
+def desk(model, tmp_path, monkeypatch):
+    "A studio without its page, what it sent, and a call to it; a model of ours has no file to be named by in a log."
+    monkeypatch.setattr(live, 'file_hash', lambda path: '')
+    sent = []
+    desk = Desk(lambda message, buffers: sent.append(message), model, tmp_path)
+    def ask(do, *buffers, **more): desk.handle(dict(do=do, **more), buffers)
+    return desk, sent, ask
+
+def until(true):
+    end = time.monotonic()+60
+    while not true() and time.monotonic() < end: time.sleep(.01)
+    assert true()
+
+def lines(sent): return [m['line'] for m in sent if m['kind'] == 'said']
+
+@pytest.mark.parametrize('sr, channels', EVERY)
+def test_the_desk_takes_any_file(sr, channels, desk, tmp_path):
+    _, sent, ask = desk
+    file = write_sound(tmp_path/'a.wav', np.repeat(tone(1., sr), channels, 0), sr)
+    ask('sound', file.read_bytes(), name='a.wav')
+    ask('frame', t=14)
+    assert [m['frames'] for m in sent if m['kind'] == 'sound'] == [15]
+    assert [m['t'] for m in sent if m['kind'] == 'frame'] == [14] and lines(sent) == []
+
+def mic(ask, seconds=1.): ask('mic', tone(seconds, 48000).astype('<f4').tobytes(), sr=48000)
+
+def test_a_page_that_is_closed_ends_its_performance(desk, tmp_path, monkeypatch):
+    monkeypatch.setattr(studio, 'QUIET', .5)
+    desk, sent, ask = desk
+    ask('live', on=True)
+    mic(ask)
+    until(lambda: any(m['kind'] == 'over' for m in sent))
+    assert desk.live is None and desk.inbox is None and 'holds what was played' in lines(sent)[-1]
+    assert abs(Performance(tmp_path/'studio-live').wave().shape[1]-RATE) < 10
+    mic(ask)    # too late, and nothing happens
+    ask('live', on=True)
+    mic(ask)
+    ask('live', on=False)
+    until(lambda: 'studio-live-2 holds' in lines(sent)[-1])
+    assert sum(m['kind'] == 'over' for m in sent) == 1      # that time the page ended it
+
+def test_a_model_that_cannot_be_played_closes_the_microphone(desk, model, tmp_path):
+    desk, sent, ask = desk
+    g = model.generator
+    inversion = Inversion(g.num_ws, 16, bands=model.trajectory.bands, channels=(8, 8, 8, 8))
+    released = ReleasedTrajectory(g.num_ws, 16, bands=model.trajectory.bands, hidden=8)
+    desk.sides[0].model = SoundVideo(g, inversion, released)
+    ask('live', on=True)
+    assert sent[-2]['kind'] == 'over' and 'cannot be played live' in sent[-1]['line'] and list(tmp_path.iterdir()) == []
+
+def test_hands_and_the_page_at_once(desk):
+    "Three threads turn a knob each; nothing that one did is lost by another."
+    desk, sent, ask = desk
+    hand, dials = Remote(desk, desk.say), ('dial/1', 'dial/2')
+    page = dict(desk.controls.as_dict())    # what the page knows, which is never up to date
+    def turn(name):
+        for k in range(200): hand.put(name, k/100)
+    def by_page():
+        before = page
+        for k in range(200):
+            after = before | dict(seed=k)
+            ask('set', side=0, t=0, controls=after, before=before)
+            before = after
+    threads = [threading.Thread(target=turn, args=(d,)) for d in dials] + [threading.Thread(target=by_page)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    assert (desk.controls['dial 1'], desk.controls['dial 2'], desk.controls.seed) == (1.99, 1.99, 199)
+    assert sent[-1]['controls'] == desk.controls.as_dict() and lines(sent) == []
+
+def test_two_studios_at_once(model, tmp_path):
+    "In one folder: the pictures of each are those that it has alone, and no file is lost."
+    file = write_sound(tmp_path/'a.wav', tone(1.), 22050)
+    def played(folder, seed):
+        folder.mkdir(exist_ok=True)
+        sent = []
+        desk = Desk(lambda message, buffers: sent.append((message, buffers)), model, folder)
+        for m in (dict(do='sound', path=file), dict(do='set', side=0, controls=dict(seed=seed), t=0),
+                  *(dict(do='frame', t=t) for t in range(15)), dict(do='export', what='png', size='native')):
+            desk.handle(m)
+        return [b[0] for m, b in sent if m['kind'] == 'frame'], [m['line'] for m, _ in sent if m['kind'] == 'said']
+    alone, both = [played(tmp_path/'alone', k)[0] for k in (1, 2)], [None, None]
+    def run(k): both[k] = played(tmp_path/'both', k+1)
+    threads = [threading.Thread(target=run, args=(k,)) for k in (0, 1)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    assert [b[0] for b in both] == alone and alone[0] != alone[1]
+    assert all('is written' in b[1][-1] for b in both)
+    assert [len(list(d.iterdir())) for d in sorted((tmp_path/'both').iterdir())] == [15, 15]
+
+def test_whatever_fails_is_said_and_the_next_is_answered(desk, monkeypatch):
+    desk, sent, ask = desk
+    def full(*a): raise OSError('no space left')
+    monkeypatch.setattr(Desk, 'do_explain', full)
+    ask('explain', t=0)
+    ask('hello')
+    assert 'no space left' in lines(sent)[0] and sent[-1]['kind'] == 'controls'
+
+def test_a_studio_that_is_closed_ends_its_thread(model):
+    page, before = studio.Studio(model=model), threading.active_count()
+    page.close()
+    until(lambda: threading.active_count() < before)
 
 def test_the_page_is_there():
     assert len(studio.presets()) == 5 and 'render' in studio.Studio._esm and '.sgsvg-studio' in studio.Studio._css

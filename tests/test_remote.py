@@ -12,7 +12,7 @@ from sgsvg.studio import Desk
 class Player:
     "Has controls, and remembers them."
     controls = Controls()
-    def set(self, controls): self.controls = controls
+    def change(self, how): self.controls = how(self.controls)
 
 def until(true):
     end = time.monotonic()+10

@@ -3,6 +3,10 @@
 // each is used twice, for a solid and a dashed line.
 const COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#cc79a7', '#d55e00']
 const VIEW = 12   // seconds that the charts show
+const NAMES = ['pitch', 'class', 'loudness']   // of the charts
+const LATE = 'the kernel has not answered for 10 s: it is busy, or gone; if it is gone, run the cell again'
+
+const REACHED = 'input, select, button, summary, audio, [tabindex]'   // what can have the focus
 
 function make(tag, attributes = {}, ...children) {
   const e = document.createElement(tag)
@@ -11,11 +15,20 @@ function make(tag, attributes = {}, ...children) {
     else if (v === true) e.setAttribute(k, '')
     else if (v !== false && v != null) e.setAttribute(k, v)
   }
+  // its keys are its own: JupyterLab's `d d` on a slider would delete the cell, and arrows would leave it
+  if (e.matches(REACHED)) e.setAttribute('data-lm-suppress-shortcuts', '')
   e.append(...children)
   return e
 }
 
 function labelled(text, input) { return make('label', {}, make('span', {}, text), input) }
+
+// Put something new in the place of what had the focus, and whoever works by keyboard stays where they were.
+function anew(form, build) {
+  const at = [...form.querySelectorAll(REACHED)].indexOf(document.activeElement)
+  build()
+  if (at >= 0) form.querySelectorAll(REACHED)[at]?.focus()
+}
 
 function choice(options, value, onchange, label) {
   const e = make('select', { onchange: () => onchange(e.value), 'aria-label': label },
@@ -66,6 +79,8 @@ class Charts {
       const h = c.getContext('2d')
       h.fillStyle = c === this.mel ? '#fff' : ink
       h.fillRect(x(t), 0, 2, c.height)
+      h.font = '12px sans-serif'
+      h.fillText(NAMES[c === this.mel ? 0 : c === this.lines ? 1 : 2], 6, 15)
     }
   }
   spectrogram(moments, first, n) {
@@ -83,9 +98,10 @@ class Charts {
     g.drawImage(small, 0, 0, 720, 160)
   }
   map(g, why, x) {
+    // a veil over what did not matter: that can be seen on every colour, by every eye
     const rows = why.map.length, cols = why.map[0].length, [a, b] = why.span.map(x)
     why.map.forEach((row, r) => row.forEach((v, c) => {
-      g.fillStyle = `rgba(213,94,0,${.75 * v})`
+      g.fillStyle = `rgba(0,0,0,${.75 * (1 - v)})`
       g.fillRect(a + (b - a) * c / cols, 160 * (1 - (r + 1) / rows), (b - a) / cols, 160 / rows)
     }))
   }
@@ -140,10 +156,15 @@ class Side {
       if (points.length) g.fillRect(at(points.at(-1))[0] - 3, at(points.at(-1))[1] - 3, 6, 6)
     })
   }
-  changed() { this.page.send({ do: 'set', side: this.k, t: this.page.t, controls: this.controls }); this.page.again() }
+  changed() {   // with what was known before: somebody else may have turned another knob meanwhile
+    this.page.send({ do: 'set', side: this.k, t: this.page.t, controls: this.controls, before: this.known })
+    this.known = structuredClone(this.controls)
+    this.page.again()
+  }
 
   build(controls, name) {
     this.controls = controls
+    this.known = structuredClone(controls)
     const { setup } = this.page, c = controls, changed = () => this.changed()
     const whole = key => {
       const e = make('input', { type: 'number', min: 0, step: 1, value: c[key], onchange: () => { c[key] = +e.value | 0; changed() } })
@@ -171,18 +192,18 @@ class Side {
     const { setup } = this.page, c = this.controls, [low, high] = setup.ranges[key]
     const value = c.numbers[key] ?? setup.plain[key] ?? 0, route = c.routes[key]
     const shown = make('output', {}, value.toFixed(2))
-    const slider = make('input', { type: 'range', min: low, max: high, step: (high - low) / 100, value, disabled: !!route,
+    const slider = make('input', { type: 'range', min: low, max: high, step: (high - low) / 100, value,
       'aria-label': key, oninput: () => { c.numbers[key] = +slider.value; shown.value = (+slider.value).toFixed(2); this.changed() } })
-    const redraw = () => { this.changed(); row.replaceWith(this.number(key)) }
+    const redraw = () => { this.changed(); anew(this.form, () => row.replaceWith(this.number(key))) }
     const follows = choice(['by hand', ...setup.curves], route ? route.curve : 'by hand', v => {
       if (v === 'by hand') delete c.routes[key]
       else c.routes[key] = { curve: v, low: Math.max(low, 0), high: Math.min(1, high), gain: 1, ...c.routes[key], ...{ curve: v } }
       redraw()
     }, `${key} follows`)
-    const part = name => make('input', { type: 'number', step: .1, value: route[name], 'aria-label': `${key} ${name}`, title: name,
-      onchange: e => { route[name] = +e.target.value; this.changed() } })
-    const row = make('div', { class: 'number' }, make('span', {}, setup.names[key] ?? key), slider, shown, follows,
-      ...(route ? ['low', 'high', 'gain'].map(part) : []))
+    const part = name => labelled(name, make('input', { type: 'number', step: .1, value: route[name], 'aria-label': `${key} ${name}`,
+      onchange: e => { route[name] = +e.target.value; this.changed() } }))
+    const row = make('div', { class: 'number' }, make('span', {}, setup.names[key] ?? key),
+      ...(route ? ['low', 'high', 'gain'].map(part) : [slider, shown]), follows)
     return row
   }
 }
@@ -199,12 +220,13 @@ class Page {
     this.moments = new Moments()
     this.send({ do: 'hello' })
   }
-  send(message, buffers = []) { this.model.send(message, undefined, buffers) }
+  send(message, buffers = []) { if (!this.over) this.model.send(message, undefined, buffers) }
 
   take(message, buffers) {
     const say = { setup: () => this.build(message), controls: () => { this.sides[message.side].told = message },
-      sound: () => this.loaded(message), audio: () => { this.audio.src = URL.createObjectURL(new Blob([buffers[0]])) }, heard: () => this.moments.add(message, buffers[0]), frame: () => this.frame(message, buffers[0]),
-      why: () => { this.why = message; this.say(message.cls ? `${message.cls}, ${Math.round(100 * message.p)} %` : 'what moved the code') },
+      sound: () => this.loaded(message), audio: () => { this.audio.src = URL.createObjectURL(new Blob([buffers[0]])) },
+      over: () => this.context && this.close(), heard: () => this.moments.add(message, buffers[0]), frame: () => this.frame(message, buffers[0]),
+      why: () => { this.why = message; this.say(message.cls ? `${message.cls}, ${Math.round(100 * message.p)} %: what is bright mattered` : 'what is bright moved the code') },
       beside: () => this.say('sounds: ' + message.names.map((n, i) => `${i} ${n}`).join(', ')), said: () => this.say(message.line) }
     if (message.kind === 'setup' || this.setup) say[message.kind]?.()
   }
@@ -216,7 +238,8 @@ class Page {
     this.fps = setup.fps
     this.sides = [new Side(0, this), new Side(1, this)]
     this.charts = new Charts(setup.classes)
-    this.audio = make('audio', { controls: true })
+    const heard = () => this.ask(this.clamped(Math.floor(this.audio.currentTime * this.fps)))
+    this.audio = make('audio', { controls: true, onpause: heard, onseeked: () => { if (!this.own) heard(); this.own = false } })
     this.status = make('div', { class: 'status', role: 'status', 'aria-live': 'polite' }, 'drop a sound here')
     this.compare = make('input', { type: 'checkbox', onchange: () => { this.root.classList.toggle('two', this.compare.checked); this.again() } })
     const file = (label, how) => labelled(label, make('input', { type: 'file', class: how, accept: 'audio/*,video/*',
@@ -259,6 +282,7 @@ class Page {
     this.say(`${file.name} is read`)
   }
   loaded(about) {
+    if (this.context) this.close()
     this.moments = new Moments()
     this.why = null
     this.frames = about.frames
@@ -267,14 +291,20 @@ class Page {
     this.t = -1
     this.seek(0)
   }
+  clamped(t) { return Math.max(0, Math.min(t, (this.frames ?? 1) - 1)) }
   seek(t) {
-    t = Math.max(0, Math.min(t, (this.frames ?? 1) - 1))
-    if (this.audio.src) this.audio.currentTime = (t + .5) / this.fps
+    t = this.clamped(t)
+    if (this.audio.src) {
+      this.own = true   // a recording may not be able to go there; the picture is
+      this.audio.currentTime = (t + .5) / this.fps
+    }
     this.ask(t)
   }
   async microphone() {
+    this.mic.disabled = this.recording.disabled = true
     try { return await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } }) }
     catch (e) { this.say(`no microphone (${e.name ?? 'not allowed here'}): allow it in the browser, or drop a file`) }
+    finally { this.mic.disabled = this.recording.disabled = false }
   }
   async record() {
     if (this.recorder) return this.recorder.stop()
@@ -308,6 +338,7 @@ class Page {
       held = []
     }
     this.stream = stream
+    for (const o of stream.getTracks()) o.onended = () => this.context && this.close()   // it was unplugged
     this.moments = new Moments()
     this.send({ do: 'live', on: true })
     this.context.createMediaStreamSource(stream).connect(this.node)
@@ -326,32 +357,47 @@ class Page {
   ask(t) {
     this.t = t
     this.scrub.value = t
-    if (this.asked || this.context) return   // one at a time: what comes too late is not asked for
+    if (this.asked || this.context || !this.frames) return   // one at a time: what comes too late is not asked for
     this.asked = performance.now()
     this.last = t
     this.send({ do: 'frame', t, sides: this.compare.checked ? [0, 1] : [0], asked: this.asked })
-    setTimeout(() => { if (performance.now() - this.asked > 9000) this.asked = 0 }, 10000)
+    setTimeout(() => {
+      if (this.over || !this.asked || performance.now() - this.asked < 9000) return
+      this.asked = 0
+      if (this.status.textContent !== LATE) this.said = this.status.textContent
+      this.say(LATE)
+    }, 10000)
   }
   again() { this.last = null }
 
   frame(message, view) {
     this.sides[message.side].show(message, view)
+    if (this.status.textContent === LATE) this.say(this.said)
     if (message.live) this.t = message.t
     if (message.asked !== this.asked || message.side !== (this.compare.checked ? 1 : 0)) return
     this.lead = .8 * this.lead + .2 * Math.min(.5, (performance.now() - this.asked) / 1000)
     this.asked = 0
   }
+  end() {
+    this.audio?.pause()
+    if (this.context) this.close()
+    this.over = true
+  }
+  gone() {
+    if (this.over || !this.root) return
+    this.end()
+    for (const e of this.root.querySelectorAll('input, select, button')) e.disabled = true
+    this.say('the kernel of this studio is gone: run the cell again')
+  }
   tick() {
-    if (!this.el.isConnected && this.seen) return
-    this.seen = this.el.isConnected
+    if (this.over) return
     for (const s of this.sides.filter(s => s.told)) {   // once a frame, however fast a knob is turned
-      s.build(s.told.controls, s.told.model)
+      anew(s.form, () => s.build(s.told.controls, s.told.model))
       s.told = null
       this.again()
     }
     if (this.frames && !this.context) {
-      const now = this.audio.paused ? this.t : Math.floor((this.audio.currentTime + this.lead) * this.fps)
-      const t = Math.max(0, Math.min(now, this.frames - 1))
+      const t = this.audio.paused ? this.t : this.clamped(Math.floor((this.audio.currentTime + this.lead) * this.fps))
       if (t !== this.last) this.ask(t)
     }
     const now = performance.now(), drawn = [this.t, this.moments.rows.length, this.why?.t].join()
@@ -370,17 +416,17 @@ class Page {
   }
   async preset(file) {
     if (!file) return
-    try { this.sides[0].controls = JSON.parse(await file.text()) } catch { return this.say(`${file.name} is no preset`) }
-    this.sides[0].changed()
-    this.sides[0].build(this.sides[0].controls, 'default')
+    try { this.send({ do: 'preset', side: 0, t: this.t, controls: JSON.parse(await file.text()) }) }
+    catch { this.say(`${file.name} is no preset`) }
   }
 }
 
 export default {
   render({ model, el }) {
     const page = el.studio = new Page(model, el)
-    const take = (message, buffers) => page.take(message, buffers)
+    const take = (message, buffers) => page.take(message, buffers), gone = () => page.gone()
     model.on('msg:custom', take)
-    return () => { model.off('msg:custom', take); page.audio?.pause(); if (page.context) page.close() }
+    model.on('comm_live_update', gone)   // the kernel was restarted
+    return () => { model.off('msg:custom', take); model.off('comm_live_update', gone); page.end() }
   }
 }

@@ -8,13 +8,15 @@ CALM = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--
         '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required']
 THEMES = dict(light='JupyterLab Light', dark='JupyterLab Dark')
 CODE = "from sgsvg.studio import Studio\nstudio = Studio({sound!r}, folder={folder!r})\nstudio"
+LONG = 300000   # milliseconds that a busy machine may need; what takes so long is broken
 
-def notebook(path, sound=None, folder='.'):
-    "A notebook with the studio in its only cell."
-    code = CODE.format(sound=sound and str(sound), folder=str(folder))
-    cell = dict(cell_type='code', id='a', execution_count=None, metadata={}, outputs=[], source=code)
+def notebook(path, sound=None, folder='.', *more):
+    "A notebook with the studio in its first cell; `more`: further cells."
+    codes = CODE.format(sound=sound and str(sound), folder=str(folder)), *more
+    cells = [dict(cell_type='code', id=f'c{i}', execution_count=None, metadata={}, outputs=[], source=c)
+             for i, c in enumerate(codes)]
     meta = dict(kernelspec=dict(name='python3', display_name='python3', language='python'))
-    path.write_text(json.dumps(dict(cells=[cell], metadata=meta, nbformat=4, nbformat_minor=5)))
+    path.write_text(json.dumps(dict(cells=cells, metadata=meta, nbformat=4, nbformat_minor=5)))
 
 def free_port():
     with socket.socket() as s:
@@ -39,7 +41,7 @@ def jupyter(folder:Path, theme='light'):
         p = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
     address = f'http://127.0.0.1:{port}'
     try:
-        until = time.monotonic()+90
+        until = time.monotonic()+LONG/1000
         while True:
             try:
                 urllib.request.urlopen(f'{address}/api', timeout=2).close()
@@ -56,32 +58,52 @@ def jupyter(folder:Path, theme='light'):
 
 @contextmanager
 def browsers():
-    "Yields what starts a headless Chromium; `microphone`: a wav file that it takes for one."
+    "Yields what starts a headless Chromium; `microphone`: a wav file that it takes for one, or `denied`."
     from playwright.sync_api import sync_playwright
-    started = []
+    started, device = [], '--use-fake-device-for-media-stream'
     with sync_playwright() as p:
         def start(microphone=None):
-            fake = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
-                    f'--use-file-for-fake-audio-capture={microphone}'] if microphone else []
-            started.append(p.chromium.launch(executable_path=CHROMIUM, args=CALM+fake))
+            fake = [device, '--use-fake-ui-for-media-stream', f'--use-file-for-fake-audio-capture={microphone}']
+            if microphone == 'denied': fake = [device, '--deny-permission-prompts']
+            args = CALM + (fake if microphone else [])
+            started.append(p.chromium.launch(executable_path=CHROMIUM, args=args, timeout=LONG))
             return started[-1]
         try: yield start
         finally:
             for b in started: b.close()
 
 def opened(b, address:str, name:str, width=1280, height=1000):
-    "A page with the notebook run, and the studio in it."
+    "A page with the notebook, its kernel ready."
     page = b.new_page(viewport=dict(width=width, height=height))
+    page.set_default_timeout(LONG)
     page.goto(f'{address}/doc/tree/{name}')
-    page.wait_for_selector('.jp-Notebook .jp-CodeCell', timeout=90000)
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status=idle]', state='attached', timeout=90000)
-    from playwright.sync_api import TimeoutError
-    for _ in range(4):   # a kernel that is just starting may miss it
-        page.locator('.jp-CodeCell .cm-content').first.click()
-        page.keyboard.press('Control+Enter')
-        try:
-            page.wait_for_selector('.sgsvg-studio', timeout=30000)
-            return page
-        except TimeoutError: pass
-    page.screenshot(path='out/studio/failed.png')
-    raise RuntimeError('the studio did not appear: see out/studio/failed.png')
+    page.wait_for_selector('.jp-Notebook .jp-CodeCell')
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status=idle]', state='attached')
+    return page
+
+def run(page, k=0):
+    "Run a cell, as a person does; one that a kernel which was just starting has lost is run again."
+    cell = page.locator('.jp-CodeCell').nth(k)
+    prompt = f"document.querySelectorAll('.jp-CodeCell')[{k}].querySelector('.jp-InputPrompt').innerText"
+    before, busy, until, again = page.evaluate(prompt), False, time.monotonic()+LONG/1000, 0.
+    while (now := time.monotonic()) < until:
+        told = page.evaluate(prompt)
+        if any(c.isdigit() for c in told) and (busy or told != before): return
+        if '*' in told: busy, again = True, now+5
+        elif now > again:
+            cell.locator('.cm-content').click()
+            page.keyboard.press('Control+Enter')
+            again = now+20
+        page.wait_for_timeout(100)
+    raise RuntimeError('the cell did not run')
+
+def studio(b, address:str, name:str, **kw):
+    "A page with the notebook run, and the studio in it."
+    page = opened(b, address, name, **kw)
+    try:
+        run(page)
+        page.wait_for_selector('.sgsvg-studio')
+    except Exception:
+        page.screenshot(path='out/studio/failed.png')
+        raise
+    return page

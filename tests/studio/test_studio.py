@@ -1,14 +1,14 @@
 """The studio in JupyterLab and Chromium, as a person uses it: `make test-studio`.
-Pictures of it are left in out/studio, to be looked at."""
-import io, os, wave
+Pictures of it are left in out/studio, to be looked at. Nothing is asserted of how long it takes."""
+import os, time, wave
 
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip('playwright')
-from lab import CHROMIUM, browsers, jupyter, notebook, opened
+from lab import CHROMIUM, LONG, browsers, jupyter, notebook, opened, run, studio
 from repo import ROOT
+from sgsvg.live import Performance
 
 pytestmark = [
     pytest.mark.skipif(not os.environ.get('SGSVG_BROWSER'), reason='a browser test: make test-studio'),
@@ -19,15 +19,24 @@ DEMO = ROOT/'sgsvg'/'assets'/'demo.ogg'
 def frame(page): return int(page.evaluate("document.querySelector('.sgsvg-studio .picture').dataset.frame ?? -1"))
 
 def pixels(page, which=0):
-    "What the picture shows, as an array."
-    data = page.evaluate("""async k => {
-        const url = document.querySelectorAll('.sgsvg-studio .picture')[k].src
-        return [...new Uint8Array(await (await fetch(url)).arrayBuffer())] }""", which)
-    return np.array(Image.open(io.BytesIO(bytes(data)))).astype(int)
+    "What the picture shows, as an array; one that is just being replaced is waited for."
+    found = page.evaluate("""async k => {
+        for (;;) try {
+            const e = document.querySelectorAll('.sgsvg-studio .picture')[k]
+            await e.decode()
+            const g = new OffscreenCanvas(e.naturalWidth, e.naturalHeight).getContext('2d')
+            g.drawImage(e, 0, 0)
+            return [e.naturalHeight, e.naturalWidth, [...g.getImageData(0, 0, e.naturalWidth, e.naturalHeight).data]]
+        } catch { await new Promise(r => setTimeout(r, 50)) } }""", which)
+    return np.array(found[2]).reshape(*found[:2], 4)[...,:3]
 
 def apart(a, b): return float(np.abs(a-b).mean())
 
-def until(page, condition, timeout=60000): page.wait_for_function(condition, timeout=timeout)
+def until(page, condition): page.wait_for_function(condition, timeout=LONG)
+
+def says(page, words):
+    "Wait until the status line holds what the regular expression says."
+    until(page, f"/{words}/.test(document.querySelector('.sgsvg-studio .status').textContent)")
 
 def wait_frame(page, t): until(page, f"document.querySelector('.sgsvg-studio .picture').dataset.frame == {t}")
 
@@ -43,9 +52,18 @@ def set_number(page, name, value):
 
 def status(page): return page.locator('.sgsvg-studio .status').inner_text()
 
+def give(page, file=DEMO):
+    "A sound on the desk, and its first picture."
+    page.set_input_files('input.sound', str(file))
+    says(page, f'{file.name}, ')
+    wait_frame(page, 0)
+
 def shot(page, name):
     SHOTS.mkdir(parents=True, exist_ok=True)
+    size = page.viewport_size
+    page.set_viewport_size(size | dict(height=1600))    # all of it at once
     page.locator('.sgsvg-studio').screenshot(path=SHOTS/f'{name}.png')
+    page.set_viewport_size(size)
 
 @pytest.fixture(scope='module')
 def place(tmp_path_factory): return tmp_path_factory.mktemp('studio')
@@ -65,21 +83,31 @@ def chromium(start): return start()
 @pytest.fixture(scope='module')
 def page(lab, chromium):
     "A page with the demo on the desk."
-    page = opened(chromium, lab, 's.ipynb')
+    page = studio(chromium, lab, 's.ipynb')
     page.errors = []
     page.on('pageerror', lambda e: page.errors.append(str(e)))
-    page.set_input_files('input.sound', str(DEMO))
-    wait_frame(page, 0)
-    return page
+    give(page)
+    yield page
+    page.close()
+
+@pytest.fixture
+def another(start, lab, place):
+    "Opens a notebook of its own in a browser of its own, with this microphone; closed at the end."
+    pages = []
+    def open_(name, microphone=None, *more):
+        notebook(place/name, None, place, *more)
+        pages.append(studio(start(microphone), lab, name))
+        return pages[-1]
+    yield open_
+    for p in pages: p.close()
 
 def test_a_file_is_dropped_and_played(page):
     until(page, "document.querySelector('.sgsvg-studio').parentElement.studio.moments.rows.length == 150")
     page.evaluate("document.querySelector('.sgsvg-studio audio').play()")
     until(page, "document.querySelector('.sgsvg-studio .picture').dataset.frame > 30")
     page.evaluate("document.querySelector('.sgsvg-studio audio').pause()")
-    page.wait_for_timeout(1000)
-    at = page.evaluate("document.querySelector('.sgsvg-studio audio').currentTime")
-    assert abs(frame(page)/15 - at) < .7   # in step, even where others keep the machine busy
+    until(page, """Math.abs(document.querySelector('.sgsvg-studio .picture').dataset.frame
+        - 15 * document.querySelector('.sgsvg-studio audio').currentTime) <= 1.5""")   # where it stops, they agree
     shot(page, 'light-1280')
 
 def test_scrubbing_goes_back_to_the_same_picture(page):
@@ -92,7 +120,8 @@ def test_scrubbing_goes_back_to_the_same_picture(page):
 
 def changed(page, before):
     "Wait for another picture."
-    for _ in range(100):
+    end = time.monotonic()+LONG/1000
+    while time.monotonic() < end:
         page.wait_for_timeout(100)
         if apart(before, now := pixels(page)) > .5: return now
     pytest.fail('the picture did not change: '+status(page))
@@ -108,9 +137,10 @@ def test_controls_move_the_picture(page):
     page.get_by_label('dial 1 follows').first.select_option('loudness')
     page.get_by_label('dial 1 high').first.fill('3')
     page.get_by_label('dial 1 high').first.press('Enter')
-    changed(page, c)
+    d = changed(page, c)
     page.get_by_label('preset', exact=True).first.select_option('breathing')
-    changed(page, c)
+    changed(page, d)
+    until(page, "document.querySelector('.sgsvg-studio').parentElement.studio.sides[0].controls.seed == 5")
     assert page.get_by_label('seed').first.input_value() == '5'
 
 def test_two_sides_and_why(page):
@@ -118,13 +148,25 @@ def test_two_sides_and_why(page):
     until(page, "document.querySelectorAll('.sgsvg-studio .picture')[1].dataset.frame == 60")
     assert apart(pixels(page, 0), pixels(page, 1)) > 1
     page.get_by_role('button', name='explain').click()
-    until(page, "/%$/.test(document.querySelector('.sgsvg-studio .status').textContent)")
-    page.wait_for_timeout(300)
+    says(page, '%: what is bright')
     page.set_viewport_size(dict(width=1920, height=1000))
     page.wait_for_timeout(500)
     shot(page, 'two-1920')
     page.set_viewport_size(dict(width=1280, height=1000))
     page.get_by_label('compare').uncheck()
+
+def focus(page):
+    "What has the focus, by its name."
+    return page.evaluate("""(e => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent || e.tagName)(
+        document.activeElement)""")
+
+def tab_to(page, name):
+    "From the studio itself, `Tab` until this has the focus; the number of steps."
+    page.locator('.sgsvg-studio').focus()
+    for k in range(150):
+        if focus(page).strip() == name: return k
+        page.keyboard.press('Tab')
+    pytest.fail(f'{name} cannot be reached by Tab')
 
 def test_keyboard_alone(page):
     seek(page, 20)
@@ -139,32 +181,101 @@ def test_keyboard_alone(page):
         .filter(e => !(e.labels?.length || e.ariaLabel || e.textContent || e.getAttribute('aria-label'))).length""")
     assert bare == 0    # everything that can be moved says what it is
 
+def test_every_control_is_reached_and_turned_by_keys(page):
+    page.locator('.sgsvg-studio').focus()
+    page.evaluate("""() => { window.reached = new Set()
+        document.addEventListener('focusin', e => reached.add(e.target)) }""")
+    for _ in range(150): page.keyboard.press('Tab')
+    left = page.evaluate("""[...document.querySelectorAll('.sgsvg-studio :is(input, select, button, summary)')]
+        .filter(e => !e.disabled && e.checkVisibility() && !reached.has(e)).map(e => e.outerHTML)""")
+    assert left == []
+    seek(page, 60)
+    before = pixels(page)
+    tab_to(page, 'truncation')
+    for _ in range(30): page.keyboard.press('ArrowLeft')
+    before = changed(page, before)
+    tab_to(page, 'preset')
+    page.keyboard.type('dr')      # the first letters of `drums`
+    changed(page, before)
+    assert focus(page) == 'preset'     # the form is new, and the hand is where it was
+    tab_to(page, 'explain')
+    page.keyboard.press('Enter')
+    says(page, '%: what is bright')
+
+def test_the_keys_of_jupyterlab_do_nothing_in_here(page):
+    "In its command mode `d d` deletes the cell, `b` makes one, and an arrow leaves it."
+    tab_to(page, 'memory')
+    for k in 'd', 'd', 'b', 'ArrowUp', 'm': page.keyboard.press(k)
+    assert focus(page) == 'memory' and page.locator('.jp-CodeCell').count() == 1
+
 def test_what_is_wrong_is_one_line(page, place):
     (place/'no.txt').write_text('no sound')
     page.set_input_files('input.sound', str(place/'no.txt'))
-    until(page, "/no.txt/.test(document.querySelector('.sgsvg-studio .status').textContent)")
-    page.wait_for_timeout(1000)
-    page.set_input_files('input.sound', str(DEMO))
-    wait_frame(page, 0)
-    page.get_by_role('button', name='live').click()     # no microphone is allowed here
-    until(page, "/no microphone/.test(document.querySelector('.sgsvg-studio .status').textContent)")
+    says(page, 'no.txt(?! is read)')
+    give(page)
+
+CONTROLS = "JSON.stringify(document.querySelector('.sgsvg-studio').parentElement.studio.sides[0].controls)"
+
+def test_a_preset_leaves_and_comes_back(page, place):
+    stood = page.evaluate(CONTROLS)
+    with page.expect_download() as kept: page.get_by_role('button', name='save preset').click()
+    kept.value.save_as(place/'p.json')
+    page.get_by_label('preset', exact=True).first.select_option('rain and fire')
+    page.wait_for_function(f'stood => {CONTROLS} !== stood', arg=stood)
+    page.get_by_label('open preset').set_input_files(str(place/'p.json'))
+    page.wait_for_function(f'stood => {CONTROLS} === stood', arg=stood)
+    (place/'bad.json').write_text('[1]')
+    page.get_by_label('open preset').set_input_files(str(place/'bad.json'))
+    says(page, 'no controls')
 
 def test_a_film_leaves(page, place):
     page.get_by_label('pixels').fill('64')
     page.get_by_role('button', name='mp4').click()
-    until(page, "/is written/.test(document.querySelector('.sgsvg-studio .status').textContent)", 120000)
+    says(page, 'is written')
     assert (place/'studio.mp4').stat().st_size > 10000
     assert page.errors == []
 
 def test_a_second_tab(page, chromium, lab):
     "The kernel goes on; another view of the widget gets its own pictures."
     page.evaluate("document.querySelector('.sgsvg-studio audio').pause()")
-    other = opened(chromium, lab, 's.ipynb')
-    other.set_input_files('input.sound', str(DEMO))
-    wait_frame(other, 0)
+    other = studio(chromium, lab, 's.ipynb')
+    give(other)
     seek(other, 30)
     other.close()
     seek(page, 31)
+
+def test_a_kernel_that_is_restarted(another):
+    "The page says that its kernel is gone, nothing can be moved; the cell makes a new one."
+    page = another('restart.ipynb')
+    give(page)
+    page.get_by_role('menuitem', name='Kernel', exact=True).click()
+    page.locator('.lm-Menu-item', has_text='Restart Kernel').first.click()
+    page.locator('.jp-Dialog button.jp-mod-accept').click()
+    says(page, 'gone: run the cell again')
+    assert page.locator('.sgsvg-studio :is(input, select, button):enabled').count() == 0
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status=idle]', state='attached')
+    run(page)
+    until(page, "/drop a sound/.test(document.querySelector('.sgsvg-studio .status')?.textContent)")
+    give(page)
+
+@pytest.mark.parametrize('button', ['live', 'record'])
+def test_a_microphone_that_is_denied(another, button):
+    page = another(f'denied-{button}.ipynb', 'denied')
+    page.get_by_role('button', name=button).click()
+    says(page, 'no microphone .NotAllowedError.: allow it in the browser, or drop a file')
+    assert page.get_by_role('button', name=button).inner_text() == button    # nothing has begun
+    give(page)
+
+def test_a_recording(another, place):
+    clicks(place/'mic.wav')
+    page = another('record.ipynb', place/'mic.wav')
+    page.get_by_role('button', name='record').click()
+    page.get_by_role('button', name='stop').wait_for()
+    page.wait_for_timeout(3000)     # of sound; it may be more
+    page.get_by_role('button', name='stop').click()
+    says(page, 'recording.webm, ')
+    wait_frame(page, 0)
+    seek(page, 10)
 
 def clicks(path):
     "Silence and noise in turn, two seconds each."
@@ -185,38 +296,67 @@ WATCH = """() => {
     studio.frame = (m, v) => { frame(m, v); seen.push([performance.now(), m.t, m.late]) }
 }"""
 
-def test_a_microphone_and_how_late_it_is(lab, place, start):
-    "Chromium plays a file as the microphone; times from a block that is sent to the picture that shows it."
-    clicks(place/'mic.wav')
-    notebook(place/'live.ipynb', folder=place)
-    page = opened(start(place/'mic.wav'), lab, 'live.ipynb')
+def live(page):
+    "The microphone open, and some pictures of what it hears."
     page.evaluate(WATCH)
     page.get_by_role('button', name='live').click()
-    until(page, 'window.seen && window.seen.length > 25', 120000)
-    shot(page, 'live')
+    until(page, 'window.seen && window.seen.length > 5')
+
+def test_a_microphone_and_how_late_it_is(another, place):
+    "Chromium plays a file as the microphone; times from a block that is sent to the picture that shows it are told."
+    clicks(place/'mic.wav')
+    page = another('live.ipynb', place/'mic.wav')
+    live(page)
+    page.wait_for_timeout(5000)
+    for width in (1280, 1920):
+        page.set_viewport_size(dict(width=width, height=1000))
+        shot(page, f'live-{width}')
     page.get_by_role('button', name='end').click()
-    until(page, "/holds what was played/.test(document.querySelector('.sgsvg-studio .status').textContent)")
+    says(page, 'holds what was played')
     heard, seen = page.evaluate('[heard, seen]')
-    page.close()
     blocks = np.array([t for t, _ in heard])
     length = np.median(np.diff(blocks))/1000
     late = []
     for at, t, _ in seen[5:]:
         due = (t+.5)/15/length      # the block that made the frame due
         if due < len(blocks): late.append(at-blocks[int(due)])
-    told = f'median {np.median(late):.0f} ms, 95 % {np.percentile(late, 95):.0f} ms'
+    told = f'median {np.median(late):.0f} ms, 95 % {np.percentile(late, 95):.0f} ms' if late else 'none in time'
     print(f'from a block of sound to pixels: {told}, {len(seen)} frames')
-    assert max(level for _, level in heard) > .05 and np.median(late) < 10000
-    log = next(place.glob('studio-live*'))
-    assert (log/'sound.f32').stat().st_size > 100000
+    assert max(level for _, level in heard) > .05
+    log = Performance(max(place.glob('studio-live*'), key=lambda p: p.stat().st_mtime))
+    assert log.wave().shape[1] > 3*44100 and np.abs(log.wave()).max() > .05
 
-def test_dark(chromium, tmp_path):
+LEFT = """import time, threading
+while studio.desk.live is not None: time.sleep(.1)
+while any('_perform' in t.name for t in threading.enumerate()): time.sleep(.1)
+print('left:', studio.desk.inbox)"""
+
+def test_a_tab_that_is_closed(another, lab, place):
+    "The performance in the kernel ends by itself, and its log is whole."
+    clicks(place/'mic.wav')
+    page = another('closed.ipynb', place/'mic.wav', LEFT)
+    live(page)
+    n = len(page.evaluate('heard'))
+    folder = max(place.glob('studio-live*'), key=lambda p: p.stat().st_mtime)
+    context = page.context.browser
+    page.close()
+    page = opened(context, lab, 'closed.ipynb')
+    run(page, 1)
+    page.get_by_text('left: None').wait_for()
+    page.close()
+    log = Performance(folder)
+    assert log.wave().shape[1] > (n-5)*2048*.9 and (folder/'log.jsonl').read_text().endswith('\n')
+
+@pytest.mark.parametrize('width', [1280, 1920])
+def test_dark(chromium, tmp_path, width):
     notebook(tmp_path/'s.ipynb', DEMO)
     with jupyter(tmp_path, 'dark') as address:
-        page = opened(chromium, address, 's.ipynb')
+        page = studio(chromium, address, 's.ipynb', width=width)
         wait_frame(page, 0)
         seek(page, 70)
-        page.wait_for_timeout(1000)
+        until(page, "document.querySelector('.sgsvg-studio').parentElement.studio.moments.rows.length > 115")
         ground = page.evaluate("getComputedStyle(document.querySelector('.sgsvg-studio')).backgroundColor")
         assert max(map(int, ground.strip('rgb()').split(','))) < 80
-        shot(page, 'dark-1280')
+        page.wait_for_timeout(300)
+        shot(page, f'dark-{width}')
+        page.close()
