@@ -19,7 +19,7 @@ help:
 	@echo 'make readme                README.md and its pictures, from nbs/index.ipynb and the imports'
 	@echo 'make site                  the notebooks as web pages, in _docs/'
 	@echo 'make clean, distclean      remove what was made; distclean also removes $(VENV)'
-	@echo 'All set up $(VENV) by themselves. PYTHON=python3.12 names the Python to take.'
+	@echo 'All set up $(VENV) by themselves. PYTHON=python3.12 names the Python to take, TORCH_INDEX=ADDRESS a PyTorch without CUDA.'
 
 setup:
 	@sh .ci/setup

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import BinaryIO, NamedTuple
 from fastcore.basics import patch
 from torch import nn, Tensor
@@ -748,20 +749,20 @@ class Pace:
         say:Callable|None=None,     # takes the line that says which rate is held; None: nobody wants it
     ):
         self.fps, self.say = fps, say
-        self.every, self.cost = 1, None
-        self.rounds = 0
+        self.every, self.costs = 1, deque(maxlen=9)
 
     def took(self, seconds:float):
         "A round of hearing, drawing and showing took so long."
-        self.rounds += 1
-        if self.rounds < 4: return   # the first ones warm up
-        self.cost = seconds if self.cost is None else .9*self.cost + .1*seconds
-        need = self.cost*self.fps
-        if need > self.every or need < .85*(self.every-1): self._fall(max(1, math.ceil(need)))
+        self.costs.append(seconds)
+        if len(self.costs) < 7: return
+        need = median(self.costs)*self.fps   # three rounds that warm up, or meet something else, say nothing
+        if need > self.every or need < .85*(self.every-1): self._change(max(1, math.ceil(need)))
 
-    def _fall(self, every):
-        self.every, self.rounds = every, 0
-        if self.say: self.say(f'{1/self.cost:.1f} frames a second can be held here: '
+    def _change(self, every):
+        held = 1/median(self.costs)
+        self.every = every
+        self.costs.clear()
+        if self.say: self.say(f'{held:.1f} frames a second can be held here: '
                               f'{self.fps/every:.3g} of {self.fps:g} are shown')
 
 # %% ../nbs/73_live.ipynb #03488f71

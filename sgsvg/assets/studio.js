@@ -48,7 +48,10 @@ class Moments {
 }
 
 // From dark blue by grey to yellow, as cividis
-function heat(v) { return [255 * v, 34 + 198 * v, 78 + 40 * Math.sin(Math.PI * v) - 8 * v] }
+const HEAT = Uint32Array.from({ length: 256 }, (_, i) => {
+  const v = i / 255, [r, g, b] = [255 * v, 34 + 198 * v, 78 + 40 * Math.sin(Math.PI * v) - 8 * v].map(Math.round)
+  return 255 << 24 | b << 16 | g << 8 | r
+})
 
 class Charts {
   constructor(classes) {
@@ -84,13 +87,11 @@ class Charts {
     }
   }
   spectrogram(moments, first, n) {
-    const bands = 64, picture = new ImageData(n, bands)
+    const bands = 64, picture = new ImageData(n, bands), pixels = new Uint32Array(picture.data.buffer)
     for (let i = 0; i < n; i++) {
       const row = moments.rows[first + i]
-      for (let b = 0; b < bands; b++) {
-        const v = row ? row[row.length - bands + b] : 0
-        picture.data.set([...heat(v), row ? 255 : 0], 4 * ((bands - 1 - b) * n + i))
-      }
+      if (!row) continue
+      for (let b = 0; b < bands; b++) pixels[(bands - 1 - b) * n + i] = HEAT[Math.round(255 * Math.min(1, Math.max(0, row[row.length - bands + b])))]
     }
     const small = new OffscreenCanvas(n, bands), g = this.mel.getContext('2d')
     small.getContext('2d').putImageData(picture, 0, 0)
