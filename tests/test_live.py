@@ -1,10 +1,11 @@
 "The engine as whoever plays it meets it: bad input, long streams, pauses; and the two commands."
-import shutil, threading, time, webbrowser
+import re, shutil, threading, time, webbrowser
 
 import numpy as np
 import pytest, torch
 
 from media import tone, write_sound
+from repo import ROOT
 from sgsvg import cli, live, studio
 from sgsvg.core import SgsvgError
 from sgsvg.ears import Ear
@@ -317,3 +318,29 @@ def test_a_studio_that_is_closed_ends_its_thread(model):
 
 def test_the_page_is_there():
     assert len(studio.presets()) == 5 and 'render' in studio.Studio._esm and '.sgsvg-studio' in studio.Studio._css
+
+# ---- colours
+
+SEEN_BY = dict(     # linear red, green and blue, as eyes of these kinds have them (Machado et al. 2009, severity 1)
+    all=np.eye(3),
+    protanopes=[[.152286, 1.052583, -.204868], [.114503, .786281, .099216], [-.003882, -.048116, 1.051998]],
+    deuteranopes=[[.367322, .860646, -.227968], [.280085, .672501, .047413], [-.011820, .042940, .968881]],
+    tritanopes=[[1.255528, -.076749, -.178779], [-.078411, .930809, .147602], [.004733, .691367, .303900]])
+TO_XYZ = np.array([[.4124, .3576, .1805], [.2126, .7152, .0722], [.0193, .1192, .9505]])
+
+def lab(linear):
+    "CIE L*a*b* (n,3) of linear sRGB (n,3)."
+    xyz = linear@TO_XYZ.T/TO_XYZ.sum(1)
+    f = np.where(xyz > .008856, np.cbrt(xyz), 7.787*xyz + 16/116)
+    return np.stack([116*f[:,1] - 16, 500*(f[:,0] - f[:,1]), 200*(f[:,1] - f[:,2])], 1)
+
+@pytest.mark.parametrize('eyes', SEEN_BY)
+def test_lines_can_be_told_apart(eyes):
+    "The five colours of the studio's lines, which are solid or dashed besides; 2.3 is what can just be seen."
+    script = (ROOT/'sgsvg'/'assets'/'studio.js').read_text()
+    found = re.findall('#([0-9a-f]{6})', re.search(r'COLOURS = \[(.*)\]', script)[1])
+    rgb = np.array([[int(c[i:i+2], 16)/255 for i in (0, 2, 4)] for c in found])
+    linear = np.where(rgb <= .04045, rgb/12.92, ((rgb + .055)/1.055)**2.4)
+    x = lab((linear@np.array(SEEN_BY[eyes]).T).clip(0, 1))
+    apart = np.linalg.norm(x[:,None] - x, axis=2)[~np.eye(len(x), dtype=bool)]
+    assert len(found) == 5 and apart.min() > 12

@@ -131,7 +131,7 @@ def model(place):
         path, loud = (torch.cat(x, d) for x, d in zip(zip(*m.paths(file, 3., seed=5)), (1, 0)))
         yield f'{name} path', bits(path.float())
         yield f'{name} loudness', bits(loud)
-        frames = m.draw(path[:,::5])
+        with torch.no_grad(): frames = m.generator.synthesis(path[0,::5])   # float32, also where bfloat16 is fast
         yield f'{name} frames', bits(((frames+1)*127.5).round().clamp(0, 255).to(torch.uint8))
 
 def longer(notebook, to):
