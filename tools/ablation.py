@@ -29,8 +29,9 @@ SAME = .005 # difference of two means that another machine may make
 def settings(rows, varied):
     "What is changed -> seed -> row, of the finished runs."
     names, found = [k for k in varied if k != 'seed'], {}
+    def told(x): return f'{x:g}' if isinstance(x, float) else x
     for row in rows:
-        changed = ', '.join(f'{k} {row[k]}' for k in names if row[k] != rows[0][k])
+        changed = ', '.join(f'{k} {told(row[k])}' for k in names if row[k] != rows[0][k])
         if row['state'] == 'finished': found.setdefault(changed or 'nothing', {})[row['seed']] = row
     return {k: seeds for k,seeds in found.items() if len(seeds) >= LEAST}
 
