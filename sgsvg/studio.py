@@ -80,6 +80,7 @@ class Side:
         self.model, self.name = model, name
         self.controls, self.walk = controls or Controls(), Walk(model, model.fps)
         self.t, self.script = None, []      # the frame it stands at; what was changed, and when
+        self.drawn = None                   # the controls that its code was made with
 
     def set(self,
         controls:Controls,  # from now on
@@ -95,7 +96,7 @@ class Side:
     )->Tensor:              # `(num_ws,w_dim)`
         "The code of frame `t`."
         near = self.t is not None and 0 <= t-self.t <= 2*self.walk.fps
-        if near and t == self.t and self.walk.last is not None: self.t -= 1   # again, as something was moved
+        if near and t == self.t and self.controls is not self.drawn: self.t -= 1   # again, as something was moved
         if not near:
             self.walk.restart()
             self.t = max(-1, t-1-round(self.walk.fps))
@@ -103,6 +104,7 @@ class Side:
             self.t += 1
             now = [h.wait(self.t % h.frames if i else self.t) for i,h in enumerate(heard)]
             self.walk.step(now, self.controls)
+        self.drawn = self.controls
         return self.walk.last
 
 # %% ../nbs/91_studio.ipynb #bd844cd0
@@ -209,6 +211,7 @@ class Desk:
         self.models = {}                    # by name
         self.sides = [self._side(model), self._side(model)]
         self.files, self.heard = [], {}     # the sound and those beside it; `Take` by model and place
+        self.told = None                    # the `Take` that the page is told of
         self.live = self.inbox = None       # what plays without a file
         self.turn = threading.RLock()       # controls are changed by the page, and by hands elsewhere
 
@@ -278,7 +281,7 @@ def do_set(self:Desk, message:dict):
         controls = controls_of(merged(side.controls.as_dict(), message.get('before', {}), wanted))
         if max(controls.sounds) >= max(1, len(self.files)):
             raise SgsvgError(f"there is no sound {max(controls.sounds)}: drop one beside the first")
-        side.set(controls, int(message.get('t', 0)))
+        side.set(controls, self.there(side, message.get('t', 0)))
         if self.live and message['side'] == 0: self.live.set(controls)
         if controls != controls_of(wanted): self._tell(message['side'])
 
@@ -309,9 +312,11 @@ def do_model(self:Desk, message:dict):
     if self.live and i == 0: raise SgsvgError('end the performance before you take another model')
     new = self._side(message['name'])
     with self.turn:
-        new.controls = self.sides[i].controls
-        self.sides[i] = new
+        old, self.sides[i] = self.sides[i], new
+        faster = new.model.fps/old.model.fps
+        new.controls, new.script = old.controls, [(int(t*faster), c) for t,c in old.script]
         self._tell(i)
+    if self.files and i == 0 and faster != 1: self._tell_sound()     # the page counts frames as side A does
 
 # %% ../nbs/91_studio.ipynb #faa5e0fb
 @patch
@@ -357,17 +362,26 @@ def heard_by(self:Desk, side:Side)->list:   # of `Take`
         if key not in self.heard: self.heard[key] = Take(side.model, key[1])
     return [self.heard[k] for k in keys]
 
+@patch
+def there(self:Desk,
+    side:Side,  # which may have another rate
+    t:int,      # frame of the page, which counts as side A does
+)->int:
+    "The frame of a side that is seen at the page's frame `t`."
+    return max(0, int(int(t)*side.model.fps/self.sides[0].model.fps))
+
 # %% ../nbs/91_studio.ipynb #b0b9151c
 @patch
 def _tell_sound(self:Desk):
     "The sound's length, and what is heard of it, as it is heard."
     h = self.heard_by(self.sides[0])[0]
     about = dict(kind='sound', name=h.file.name, seconds=h.seconds, frames=h.frames, fps=h.fps)
+    self.told = h
     self.send(about, [])
     if h.seconds >= MOST: self.say(f'the first {MOST/60:g} minutes of the sound are taken')
     def told():
         t = 0
-        while t < h.frames and not h.over:
+        while t < h.frames and not h.over and self.told is h:
             try: h.wait(min(t+15, h.frames-1))
             except SgsvgError as e: return self.say(str(e))
             some = h.moments[t:]
@@ -382,7 +396,8 @@ def do_frame(self:Desk, message:dict):
     "The pictures of a frame, of each side that is asked for."
     for i in message.get('sides', [0]):
         side = self.sides[i]
-        self._show(i, message['t'], side.code(self.heard_by(side), max(0, int(message['t']))), message.get('asked'))
+        code = side.code(self.heard_by(side), self.there(side, message['t']))
+        self._show(i, message['t'], code, message.get('asked'))
 
 @patch
 def _show(self:Desk, i:int, t:int, ws:Tensor, asked=None, **more):
@@ -394,7 +409,8 @@ def _show(self:Desk, i:int, t:int, ws:Tensor, asked=None, **more):
 @patch
 def do_explain(self:Desk, message:dict):
     "The map of a frame."
-    why = explain(self.heard_by(self.sides[message.get('side', 0)])[0], message['t'])
+    side = self.sides[message.get('side', 0)]
+    why = explain(self.heard_by(side)[0], self.there(side, message['t']))
     self.send(dict(kind='why', t=message['t'], **why), [])
 
 # %% ../nbs/91_studio.ipynb #1f427c4e

@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT/'results'/'times.json'
@@ -52,7 +54,6 @@ def differing(root=ROOT, record=None):
 
 def run(path):
     "Seconds of a notebook, in a kernel of its own on two cores; what it shows is thrown away."
-    from nbclient import NotebookClient
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
     book = nbformat.read(path, 4)
     began = time.monotonic()
@@ -68,15 +69,24 @@ def write(root=ROOT):
         nbformat.write(book, root/name)
 
 
+def record(path):
+    "Run a notebook and keep its seconds; false, and its error told, where a cell fails."
+    name = path.resolve().relative_to(ROOT).as_posix()
+    try: seconds = run(path)
+    except CellExecutionError as e:
+        print(f'{name} fails\n{e}', flush=True)
+        return False
+    times = recorded() | {name: seconds}
+    RECORD.write_text(json.dumps(dict(sorted(times.items())), indent=1) + '\n')
+    return True
+
+
 def main(args):
     if args == ['--write']: write()
-    elif args:
-        for path in map(Path, args):
-            times = recorded() | {path.resolve().relative_to(ROOT).as_posix(): run(path)}
-            RECORD.write_text(json.dumps(dict(sorted(times.items())), indent=1) + '\n')
+    failed = sum(not record(Path(p)) for p in args if p != '--write')
     for name,seconds in recorded().items(): print(f'{said(seconds):>12}  {name}')
     for name in (wrong := differing()): print(f'{name}: its head says otherwise; python tools/times.py --write')
-    return int(bool(wrong))
+    return int(bool(wrong or failed))
 
 
 if __name__ == '__main__': sys.exit(main(sys.argv[1:]))

@@ -267,6 +267,7 @@ class Page {
     this.tick()
   }
   key(e) {
+    if (e.key === 'Enter' && e.target.matches('input')) { e.target.blur(); e.target.focus() }   // JupyterLab keeps Enter from changing a field
     if (e.target !== this.root) return
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key]
     if (e.key === ' ') this.audio.paused ? this.audio.play() : this.audio.pause()
@@ -286,6 +287,7 @@ class Page {
     if (this.context) this.close()
     this.moments = new Moments()
     this.why = null
+    this.fps = about.fps
     this.frames = about.frames
     this.scrub.max = about.frames - 1
     this.say(`${about.name}, ${about.seconds.toFixed(1)} s`)

@@ -1,6 +1,6 @@
 """The studio in JupyterLab and Chromium, as a person uses it: `make test-studio`.
 Pictures of it are left in out/studio, to be looked at. Nothing is asserted of how long it takes."""
-import os, time, wave
+import itertools, os, time, wave
 
 import numpy as np
 import pytest
@@ -34,6 +34,10 @@ def apart(a, b): return float(np.abs(a-b).mean())
 
 def until(page, condition): page.wait_for_function(condition, timeout=LONG)
 
+def painted(page):
+    "Wait until the browser has painted what stands."
+    page.evaluate('new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))')
+
 def says(page, words):
     "Wait until the status line holds what the regular expression says."
     until(page, f"/{words}/.test(document.querySelector('.sgsvg-studio .status').textContent)")
@@ -49,6 +53,12 @@ def seek(page, t):
 def set_number(page, name, value):
     page.get_by_label(name, exact=True).first.evaluate(
         '(e, v) => { e.value = v; e.dispatchEvent(new Event("input")) }', value)
+
+def typed(field, text):
+    "Written as a person does, over what stands there: a browser tells no change of what a program filled in."
+    field.press('Control+a')
+    field.press_sequentially(text)
+    field.press('Enter')
 
 def status(page): return page.locator('.sgsvg-studio .status').inner_text()
 
@@ -129,14 +139,12 @@ def changed(page, before):
 def test_controls_move_the_picture(page):
     seek(page, 60)
     a = pixels(page)
-    page.get_by_label('seed').first.fill('7')
-    page.get_by_label('seed').first.press('Enter')
+    typed(page.get_by_label('seed').first, '7')
     b = changed(page, a)
     set_number(page, 'truncation', 0.2)
     c = changed(page, b)
     page.get_by_label('dial 1 follows').first.select_option('loudness')
-    page.get_by_label('dial 1 high').first.fill('3')
-    page.get_by_label('dial 1 high').first.press('Enter')
+    typed(page.get_by_label('dial 1 high').first, '3')
     d = changed(page, c)
     page.get_by_label('preset', exact=True).first.select_option('breathing')
     changed(page, d)
@@ -144,15 +152,30 @@ def test_controls_move_the_picture(page):
     assert page.get_by_label('seed').first.input_value() == '5'
 
 def test_two_sides_and_why(page):
+    seek(page, 60)
     page.get_by_label('compare').check()
     until(page, "document.querySelectorAll('.sgsvg-studio .picture')[1].dataset.frame == 60")
     assert apart(pixels(page, 0), pixels(page, 1)) > 1
     page.get_by_role('button', name='explain').click()
     says(page, '%: what is bright')
     page.set_viewport_size(dict(width=1920, height=1000))
-    page.wait_for_timeout(500)
+    painted(page)
     shot(page, 'two-1920')
     page.set_viewport_size(dict(width=1280, height=1000))
+    page.get_by_label('compare').uncheck()
+
+def test_two_models(page):
+    "Another model on the second side; the first keeps its own."
+    page.get_by_label('compare').check()
+    seek(page, 60)
+    page.locator('summary', has_text='controls B').click()
+    model = page.get_by_label('model', exact=True)
+    typed(model.nth(1), 'paper')
+    until(page, "document.querySelectorAll('.sgsvg-studio .picture')[1].naturalWidth == 64")
+    assert pixels(page, 0).shape == (128, 128, 3)
+    shot(page, 'two-models')
+    typed(model.nth(1), 'none.safetensors')
+    says(page, 'none.safetensors')
     page.get_by_label('compare').uncheck()
 
 def focus(page):
@@ -287,13 +310,24 @@ def clicks(path):
 
 WATCH = """() => {
     const studio = document.querySelector('.sgsvg-studio').parentElement.studio
-    window.heard = []; window.seen = []
+    window.heard = []; window.seen = []; window.moved = []
+    let before, turn = Promise.resolve()
+    const look = async (at, bytes) => {     // how far the picture is from the one before, of 255
+        const g = new OffscreenCanvas(32, 32).getContext('2d')
+        g.drawImage(await createImageBitmap(new Blob([bytes])), 0, 0, 32, 32)
+        const x = g.getImageData(0, 0, 32, 32).data
+        if (before) moved.push([at, x.reduce((s, v, i) => s + Math.abs(v-before[i]), 0)/x.length])
+        before = x }
     const send = studio.send.bind(studio), frame = studio.frame.bind(studio)
     studio.send = (m, b = []) => {
         if (m.do === 'mic') { const x = new Float32Array(b[0])
-            heard.push([performance.now(), Math.sqrt(x.reduce((s, v) => s + v*v, 0)/x.length)]) }
+            heard.push([performance.now(), Math.sqrt(x.reduce((s, v) => s + v*v, 0)/x.length), x.length/m.sr]) }
         send(m, b) }
-    studio.frame = (m, v) => { frame(m, v); seen.push([performance.now(), m.t, m.late]) }
+    studio.frame = (m, v) => {
+        frame(m, v)
+        const at = performance.now()
+        seen.push([at, m.t, m.late])
+        turn = turn.then(() => look(at, v)) }
 }"""
 
 def live(page):
@@ -307,24 +341,36 @@ def test_a_microphone_and_how_late_it_is(another, place):
     clicks(place/'mic.wav')
     page = another('live.ipynb', place/'mic.wav')
     live(page)
-    page.wait_for_timeout(5000)
-    heard, seen = page.evaluate('[[...heard], [...seen]]')   # before pictures of the page are taken, which is much work
+    until(page, 'seen.at(-1)[0] - seen[0][0] > 10000')      # five bursts
+    heard, seen, moved = page.evaluate('[[...heard], [...seen], [...moved]]')   # before screenshots, which are much work
     for width in (1280, 1920):
         page.set_viewport_size(dict(width=width, height=1000))
         shot(page, f'live-{width}')
     page.get_by_role('button', name='end').click()
     says(page, 'holds what was played')
-    blocks = np.array([t for t, _ in heard])
-    length = np.median(np.diff(blocks))/1000
-    late = []
-    for at, t, _ in seen[5:]:
-        due = (t+.5)/15/length      # the block that made the frame due
-        if due < len(blocks): late.append(at-blocks[int(due)])
-    told = f'median {np.median(late):.0f} ms, 95 % {np.percentile(late, 95):.0f} ms' if late else 'none in time'
-    print(f'from a block of sound to pixels: {told}, {len(seen)} frames')
-    assert max(level for _, level in heard) > .05
+    sent, _, seconds = np.array(heard).T
+    due = np.searchsorted(np.cumsum(seconds), [(t+.5)/15 for _, t, _ in seen])      # the block that made a frame due
+    late = [at-sent[k] for (at, *_), k in zip(seen[5:], due[5:]) if k < len(sent)]
+    print(f'from a block of sound to pixels: {told(late)}, {len(seen)} frames')
+    waits = after_bursts(heard, moved)
+    print(f'from the start of a burst to a picture that moves: {told(waits)}, {len(waits)} bursts')
+    assert max(level for _, level, _ in heard) > .05
     log = Performance(max(place.glob('studio-live*'), key=lambda p: p.stat().st_mtime))
     assert log.wave().shape[1] > 3*44100 and np.abs(log.wave()).max() > .05
+
+def told(late):
+    if not late: return 'none in time'
+    return f'median {np.median(late):.0f} ms, 95 % {np.percentile(late, 95):.0f} ms'
+
+def after_bursts(heard, moved):
+    "Milliseconds from each burst's first block to the first picture that moves twice as much as any in the second before."
+    waits = []
+    for (_, quiet, _), (at, loud, _) in itertools.pairwise(heard):
+        if quiet > .01 or loud < .05: continue
+        calm = [m for t, m in moved if at-1000 < t <= at]
+        first = [t for t, m in moved if calm and at < t < at+1500 and m > 2*max(calm)]
+        if first: waits.append(first[0]-at)
+    return waits
 
 LEFT = """import time, threading
 while studio.desk.live is not None: time.sleep(.1)
@@ -357,6 +403,6 @@ def test_dark(chromium, tmp_path, width):
         until(page, "document.querySelector('.sgsvg-studio').parentElement.studio.moments.rows.length > 115")
         ground = page.evaluate("getComputedStyle(document.querySelector('.sgsvg-studio')).backgroundColor")
         assert max(map(int, ground.strip('rgb()').split(','))) < 80
-        page.wait_for_timeout(300)
+        painted(page)
         shot(page, f'dark-{width}')
         page.close()
