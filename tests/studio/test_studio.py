@@ -342,7 +342,7 @@ def test_a_microphone_and_how_late_it_is(another, place):
     page = another('live.ipynb', place/'mic.wav')
     live(page)
     until(page, 'seen.at(-1)[0] - seen[0][0] > 10000')      # five bursts
-    heard, seen, moved = page.evaluate('[[...heard], [...seen], [...moved]]')   # before screenshots, which are much work
+    heard, seen, moved = page.evaluate('[[...heard], [...seen], [...moved]]')   # before screenshots: much work
     for width in (1280, 1920):
         page.set_viewport_size(dict(width=width, height=1000))
         shot(page, f'live-{width}')
@@ -363,7 +363,7 @@ def told(late):
     return f'median {np.median(late):.0f} ms, 95 % {np.percentile(late, 95):.0f} ms'
 
 def after_bursts(heard, moved):
-    "Milliseconds from each burst's first block to the first picture that moves twice as much as any in the second before."
+    "Milliseconds from a burst's first block to a picture that moves twice as much as any in the second before it."
     waits = []
     for (_, quiet, _), (at, loud, _) in itertools.pairwise(heard):
         if quiet > .01 or loud < .05: continue
