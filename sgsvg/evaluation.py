@@ -7,10 +7,10 @@ __all__ = ['APART', 'MIN_STD', 'FIGURES', 'NOT_MEASURED', 'LINES', 'BANDS', 'FAC
            'world_clips', 'recorded_clips', 'held_out', 'generated', 'told', 'filmed', 'painted', 'rendered',
            'reference', 'Reading', 'watch_films', 'tables', 'reference_features', 'with_interval', 'class_table',
            'class_results', 'follow', 'shuffled_sync', 'syncs', 'sync_results', 'look_results', 'detail_results',
-           'start_results', 'figures', 'origin_results', 'memory_results', 'realtime_factor', 'measured', 'storm',
-           'paces', 'speed_results', 'rounded', 'nested', 'unnested', 'write_figures', 'read_figures', 'write_results',
-           'card_facts', 'Line', 'verdict', 'short_table', 'results_table', 'band_shares', 'band_results',
-           'show_confusion', 'show_sync', 'show_films']
+           'start_results', 'figures', 'origin_results', 'memory_results', 'training_film', 'clip_memory_results',
+           'realtime_factor', 'measured', 'storm', 'paces', 'speed_results', 'rounded', 'nested', 'unnested',
+           'write_figures', 'read_figures', 'write_results', 'card_facts', 'Line', 'verdict', 'short_table',
+           'results_table', 'band_shares', 'band_results', 'show_confusion', 'show_sync', 'show_films']
 
 # %% ../nbs/85_evaluation.ipynb #5172fb08
 import json, math, statistics, subprocess, sys, tempfile, time, wave as wavefile
@@ -30,6 +30,7 @@ from tqdm.auto import tqdm
 from .audio import loudness, n_frames, windows
 from .baselines import BASELINES
 from .core import PathLike, SgsvgError, write_json
+from .distances import film_points
 from .ears import EAR_MEL
 from .foley import intensity, sound
 from .judge import read_frames
@@ -470,6 +471,26 @@ def memory_results(
         pairs = torch.cat([own, images(nearest(features, bank)[1])])
     def far(table): return nearest(read[table].features.flatten(0, 1), bank)[0].mean().item()
     return dict(nearest_generated=far('world'), nearest_rendered=far('rendered'), nearest_bank=len(bank)), pairs
+
+# %% ../nbs/85_evaluation.ipynb #b65d3969
+def training_film(
+    card:Card,  # rates and size
+    i:int,      # number of the sound
+)->Tensor:      # (10,3,H,W)
+    "What the first sounds of the training are painted as, in scenes that are drawn as there."
+    cls = i % len(CLASSES)
+    return painted(card, cls, intensity(cls, card.T, card.fps, i), i, card.picks)
+
+def clip_memory_results(
+    card:Card,          # rates and size; as many films of the training are made as it has clips
+    read:dict,          # of `tables`
+    eyes:nn.Module,     # `FeatureNet`
+)->dict:
+    "Mean cosine distance to the nearest film of the training's first sounds, of generated and of rendered films."
+    films = (training_film(card, i) for i in tqdm(range(card.clips), desc='training films'))
+    bank = film_points(torch.stack([pooled(eyes, f) for f in films]))
+    def far(table): return nearest(film_points(read[table].features), bank)[0].mean().item()
+    return dict(nearest_clip_generated=far('world'), nearest_clip_rendered=far('rendered'), nearest_clip_bank=len(bank))
 
 # %% ../nbs/85_evaluation.ipynb #764a479b
 def realtime_factor(
