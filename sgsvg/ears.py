@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .audio import MelSpec, SMALL_MEL, first_pass, mel_bands, mel_columns, n_frames, resample, stream
+from .audio import MelSpec, SILENCE, SMALL_MEL, first_pass, mel_bands, mel_columns, n_frames, resample, stream
 from .core import PathLike, SgsvgError, amp_dtype, keep_kwargs
 from .landscapes import CLASSES
 from .unpickle import read_pickle, real
@@ -241,6 +241,12 @@ class Listener:
         self.power, self.column = torch.zeros(EAR_MEL.n_mels, 0), 0
         self.cells, self.cell = torch.zeros(0, ear.kwargs['channels'][-1]), 0
         self.t, self.top = 0, torch.tensor(float(top))
+        self.sounds, self.sound = torch.zeros(0, dtype=torch.bool), 0   # which columns sound, and the number of the first
+
+    def take(self, power:Tensor):
+        "More mel columns, `(96,k)`."
+        self.power = torch.cat([self.power, power], 1)
+        self.sounds = torch.cat([self.sounds, power.amax(0) > EAR_MEL.n_fft*SILENCE**2])
 
     def place(self, t:Tensor):
         "Where video frames `t` fall, counted in cells from the first."
@@ -259,11 +265,18 @@ class Listener:
         features = self.ear.features(self.cells.to(self.ear.head.weight.device), self.causal)
         at = self.place(t.double())-self.cell
         probs, features = (_between(o.cpu(), at) for o in (self.ear.probs(features, self.causal), features))
+        probs[~self._any(at + self.cell)] = torch.eye(probs.shape[1])[-1]
         power = fast_bands(self.power, self.column, t, self.fps)
         top = torch.cat([self.top[None], power[:,-1]]).cummax(0).values[1:,None]
         self.t, self.top = until, top[-1,0]
         self.forget()
         return Heard(probs, _strength(power, top), features)
+
+    def _any(self, at:Tensor)->Tensor:
+        "Is there a sound in what is heard at these places, cells from the first? In silence there is nothing to name."
+        n = self.reach*CELL+MARGIN
+        at = (at*CELL).long() - self.sound
+        return torch.stack([self.sounds[max(0, i-n):max(0, i+n)].any() for i in at.tolist()])
 
     def forget(self):
         "Drop the columns and cells that no later frame needs."
@@ -271,6 +284,8 @@ class Listener:
         cell = int(self.place(self.t))-self.reach-2
         a, b = max(0, column-self.column), max(0, cell-self.cell)
         self.power, self.column = self.power[:,a:], self.column+a
+        c = max(0, column-self.reach*CELL-MARGIN-self.sound)
+        self.sounds, self.sound = self.sounds[c:], self.sound+c
         self.cells, self.cell = self.cells[b:], self.cell+b
 
 # %% ../nbs/58_ears.ipynb #72f95b62
@@ -293,7 +308,7 @@ def listen(
     who, count = Listener(ear, fps, causal, top), [0]
     def kept():
         for p in mel_columns(_counted(blocks, count), EAR_MEL):
-            who.power = torch.cat([who.power, p], 1)
+            who.take(p)
             yield unit_sum(p)
     for cells in stream_cells(ear, kept(), size):
         who.cells = torch.cat([who.cells, cells])

@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['RATE', 'GRAIN', 'BAND_NAMES', 'DIALS', 'RANGES', 'TIMINGS', 'PLAIN', 'Reference', 'fixed', 'Intake', 'Moment',
-           'curves_of', 'LiveEar', 'Hearing', 'power_of', 'Route', 'Controls', 'controls_of', 'Pulse', 'directions',
-           'Walk', 'hear_all', 'Step', 'Live', 'Inbox', 'fed', 'Pace', 'Shown', 'perform', 'paced', 'pcm', 'filled',
-           'pipe', 'Log', 'Performance', 'replay', 'save_stills']
+           'curves_of', 'LiveEar', 'Pulse', 'Hearing', 'power_of', 'Route', 'Controls', 'controls_of', 'directions',
+           'Walk', 'hear_all', 'Step', 'Live', 'Inbox', 'fed', 'Pace', 'Shown', 'perform', 'in_time', 'paced', 'pcm',
+           'filled', 'pipe', 'Log', 'Performance', 'replay', 'save_stills']
 
 # %% ../nbs/73_live.ipynb #b939562c
 import copy, dataclasses, json, math, shutil, threading, time, torch, warnings
 import numpy as np
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -41,6 +41,11 @@ class Reference:
     release: float = 1.     # decibels that it falls in a second
     floor: float = -50.     # that it does not fall below
 
+    def __post_init__(self):
+        values = dataclasses.astuple(self)
+        if all(isinstance(v, (int, float)) for v in values) and self.attack > 0 <= self.release: return
+        raise SgsvgError(f"a reference is four numbers, with attack above 0 and release 0 or more, not {values}")
+
     def follow(self,
         dB:float,       # what is heard
         seconds:float,  # since the last call
@@ -63,8 +68,11 @@ _FULL = 16.      # samples beyond are a fault
 
 def _numbers(block)->tuple[Tensor, int]:
     "A block as `(channels,n)` float32, and how many samples were none; `SgsvgError` for what is no block."
-    try: x = torch.as_tensor(block).detach().float().cpu()
+    try: x = torch.as_tensor(block).detach().cpu()
     except (TypeError, ValueError, RuntimeError): x = torch.zeros(())
+    if x.dtype in (torch.int16, torch.int32): x = x.float()/(torch.iinfo(x.dtype).max+1)
+    if not x.is_floating_point(): raise SgsvgError(f"samples are floats, or integers of 16 or 32 bits, not {x.dtype}")
+    x = x.float()
     x = x[None] if x.ndim == 1 else x
     if x.ndim != 2 or not 1 <= len(x) <= 64:
         raise SgsvgError(f"a block of sound has the shape (channels, samples), not {tuple(np.shape(block))}")
@@ -85,7 +93,8 @@ def push(self:Intake,
     sr:int,         # its rate, Hz
 )->Iterator[Tensor]:
     "The grains that are complete with this block."
-    if not 1000 <= sr <= 384000: raise SgsvgError(f"the sample rate must be from 1000 to 384000 Hz, not {sr}")
+    if number('the sample rate', sr, 384000) < 1000:
+        raise SgsvgError(f"the sample rate must be from 1000 to 384000 Hz, not {sr}")
     x, bad = _numbers(block)
     self.mended += bad
     if self.even is None:
@@ -117,6 +126,7 @@ class Moment(NamedTuple):
     probs: Tensor|None      # of the classes and something else, `(10,)`; None without an ear
     mel: Tensor             # log-mel of the two frame lengths around it, `(n_mels,)` in [0,1]
     onset: float            # 0 to 1: how much of it is new
+    begins: tuple           # does an onset begin here, and a beat? two truths
     centroid: float         # 0 to 1: from the lowest to the highest band
     window: Tensor|None     # log-mel around it, `(1,n_mels,width)`; None where an ear listens
 
@@ -161,7 +171,7 @@ def take(self:LiveEar, x:Tensor):
 @torch.no_grad()
 def _cell(self:LiveEar, power):
     "The columns of some more cells."
-    self.who.power = torch.cat([self.who.power, power], 1)
+    self.who.take(power)
     self.near = torch.cat([self.near, unit_sum(power)], 1)[:,-2*_SIDE*CELL-self.size:]
     self.gain.top *= self.fall
     mel = squash(self.gain(self.near))[None]
@@ -179,6 +189,30 @@ def tell(self:LiveEar, t:int)->Tensor:   # `(10,)`
         self.who.t = t+1
         return torch.eye(len(HEARD))[-1]
     return self.who.tell(t+1).probs[0]
+
+# %% ../nbs/73_live.ipynb #51c962ef
+class Pulse:
+    "Tells of each frame whether it begins something: an onset, and a beat of a regular pulse."
+    def __init__(self, fps:float):
+        self.fps, self.since = fps, 0
+        self.past = deque(maxlen=round(8*fps))
+
+    def period(self)->int:
+        "Frames from beat to beat, from .3 to 1 s; what repeats longer is heard in halves."
+        x = np.array(self.past) - np.mean(self.past)
+        lags = range(max(2, round(.3*self.fps)), round(self.fps)+1)
+        likeness = [x[l:]@x[:-l]/max(1, len(x)-l) if len(x) > l else 0. for l in lags]
+        return lags[int(np.argmax(likeness))]
+
+    def hear(self, onset:float)->tuple[bool, bool]:   # is it an onset, is it a beat?
+        "The next frame."
+        self.past.append(onset)
+        self.since += 1
+        strong = onset > .05 and onset > np.mean(self.past) + 1.5*np.std(self.past)
+        p = self.period()
+        beat = self.since >= p+1 or strong and self.since >= .7*p
+        if beat: self.since = 0
+        return bool(strong), bool(beat)
 
 # %% ../nbs/73_live.ipynb #922ff30c
 class Hearing:
@@ -203,6 +237,7 @@ class Hearing:
         self.windows = self.ear is None
         self.piece, self.first = None, 0     # the sound that is kept, and the number of its first sample
         self.before = None                   # the spectrum of the last frame
+        self.pulse = Pulse(self.fps)
 
 # %% ../nbs/73_live.ipynb #f4689ac0
 @patch
@@ -290,7 +325,8 @@ def _moment(self:Hearing, end:int)->Moment:
     where = float((shares*torch.arange(len(mel))).sum()/max(1, len(mel)-1))
     window = self._window(power, column) if self.windows else None
     probs = self.ear.tell(self.t) if self.ear else None
-    m = Moment(self.t, loud, probs, mel, min(1., 8*rise), where, window)
+    onset = min(1., 8*rise)
+    m = Moment(self.t, loud, probs, mel, onset, self.pulse.hear(onset), where, window)
     self.before, self.t = mel, self.t+1
     self._forget()
     return m
@@ -378,6 +414,7 @@ class Controls:
         if self.step not in TIMINGS: raise SgsvgError(f"step must be one of {', '.join(TIMINGS)}, not {self.step!r}")
         if [len(self.sounds), len(self.held)] != [3, 3]: raise SgsvgError("sounds and held are three each, one a band")
         for k in self.sounds: whole('sound', k, 9)
+        if {*map(type, self.held)} != {bool}: raise SgsvgError(f"held is true or false for each band, not {self.held}")
 
     def __getitem__(self, name:str)->float:
         "A number, as it is set."
@@ -401,6 +438,7 @@ def _check_route(name, r):
 @patch
 def at(self:Controls, found:dict)->'Controls':
     "The controls at a moment with these `curves_of`: routes have become numbers; one of an unheard class stays as set."
+    if not self.routes: return self
     moved = {k: r.value(found) for k,r in self.routes.items() if r.curve in found}
     return dataclasses.replace(self, numbers=self.numbers | moved, routes={})
 
@@ -420,30 +458,6 @@ def controls_of(data:dict)->Controls:
         return Controls(**d, routes=routes)
     except (TypeError, ValueError, AttributeError) as e:
         raise SgsvgError(f"these are no controls ({' '.join(str(e).split())[:100]})") from None
-
-# %% ../nbs/73_live.ipynb #51c962ef
-class Pulse:
-    "Tells of each frame whether it begins something: an onset, and a beat of a regular pulse."
-    def __init__(self, fps:float):
-        self.fps, self.since = fps, 0
-        self.past = deque(maxlen=round(8*fps))
-
-    def period(self)->int:
-        "Frames from beat to beat, from .3 to 1 s; what repeats longer is heard in halves."
-        x = np.array(self.past) - np.mean(self.past)
-        lags = range(max(2, round(.3*self.fps)), round(self.fps)+1)
-        likeness = [x[l:]@x[:-l]/max(1, len(x)-l) if len(x) > l else 0. for l in lags]
-        return lags[int(np.argmax(likeness))]
-
-    def hear(self, onset:float)->tuple[bool, bool]:   # is it an onset, is it a beat?
-        "The next frame."
-        self.past.append(onset)
-        self.since += 1
-        strong = onset > .05 and onset > np.mean(self.past) + 1.5*np.std(self.past)
-        p = self.period()
-        beat = self.since >= p+1 or strong and self.since >= .7*p
-        if beat: self.since = 0
-        return bool(strong), bool(beat)
 
 # %% ../nbs/73_live.ipynb #9a884c84
 @torch.no_grad()
@@ -465,7 +479,7 @@ def directions(
 
 # %% ../nbs/73_live.ipynb #52090b0f
 class Walk:
-    "From moments and controls to codes, one frame after the other."
+    "From moments and controls to codes, as they follow each other."
     def __init__(self,
         model:SoundVideo,   # whose walk
         fps:float,          # frames a second
@@ -473,104 +487,131 @@ class Walk:
         self.model, self.fps = model, fps
         self.by_ear = isinstance(model.inversion, HeardInversion)
         self.dials, self.names = directions(model)
-        self.pulse, self.dice = Pulse(fps), torch.Generator().manual_seed(0)
-        self.restart()
-
-    def restart(self):
-        "Forget the way so far: for a jump in the sound."
+        self.dice = torch.Generator().manual_seed(0)
         self.states = {}                # of the model's walk, by sound and scene
         self.target = self.last = None  # what a step holds, and the code that left
+
+    def mark(self)->tuple:
+        "Where it stands, for `back`."
+        return dict(self.states), self.target, self.last, self.dice.get_state()
+
+    def back(self, mark:tuple):
+        "Stand there again."
+        states, self.target, self.last, dice = mark
+        self.states = dict(states)
+        self.dice.set_state(dice)
 
     @property
     def bands(self)->list: return self.model.trajectory.bands
 
 # %% ../nbs/73_live.ipynb #a836a750
 @patch
-def _scene(self:Walk, c:Controls)->Tensor:
-    "The scene on the way from one seed to the other; half way it is as far from the mean as both."
-    a, b = self.model.draw_scene(c.seed), self.model.draw_scene(c.other)
-    turn = c['walk']*math.pi/2
-    return a if not turn else math.cos(turn)*a + math.sin(turn)*b
+def _scene(self:Walk, c:Controls, turn:Tensor)->Tensor:
+    "The scene on the way from one seed to the other, `(1,z_dim)` or one a frame; half way it is as far from the mean."
+    a = self.model.draw_scene(c.seed)
+    if not turn.any(): return a
+    turn = turn.to(a)*math.pi/2
+    return turn.cos()*a + turn.sin()*self.model.draw_scene(c.other)
 
 @patch
-def _code(self:Walk, key, m:Moment, z:Tensor)->Tensor:
-    "The model's own walk, one frame of it `(num_ws,w_dim)`."
+def _codes(self:Walk, key, ms:list, t:int, z:Tensor)->Tensor:
+    "The model's own walk from frame `t` on, `(T,num_ws,w_dim)`."
     state = self.states.get(key)
     if self.by_ear:
-        start = (m.t, (None, None)) if state is None else state
-        path, state = self.model.walk_heard(m.probs[None], torch.tensor([m.loud]), z, self.fps, start)
-    else: path, state = self.model.walk(m.window[None,None], self._noise(z), self.fps, state)
+        probs, loud = torch.stack([m.probs for m in ms]), torch.tensor([m.loud for m in ms])
+        path, (_, state) = self.model.walk_heard(probs, loud, z, self.fps, (t, state or (None, None)))
+    else: path, state = self.model.walk(torch.stack([m.window for m in ms])[None], self._noise(z, len(ms)), self.fps, state)
     self.states[key] = state
-    return path[0,0]
+    return path[0]
 
 # %% ../nbs/73_live.ipynb #df64aafd
 @patch
-def _noise(self:Walk, z:Tensor)->Tensor:
-    "What a seed adds: the scene, or in the variant `paper` new noise."
-    scene = scene_noise(self.model.generator, z)
+def _noise(self:Walk, z:Tensor, T:int)->Tensor:
+    "What a seed adds `(1,T,num_ws,w_dim)`, or 1 for all: the scene, or in the variant `paper` new noise for each frame."
+    scene = scene_noise(self.model.generator, z).transpose(0, 1)
     if self.model.noise_kind != 'step': return scene
-    return step_noise(scene, generator=self.dice)
+    return torch.cat([step_noise(scene[:,:1], generator=self.dice) for _ in range(T)], 1)
 
 @patch
-def _rest(self:Walk, m:Moment, z:Tensor)->Tensor:
-    "The scene at rest: as a calm landscape without a sound, or the middle of all codes in it."
+def _rest(self:Walk, t:int, T:int, z:Tensor)->Tensor:
+    "The scene at rest, `(T,num_ws,w_dim)`, or 1 for all: a calm landscape without a sound, or the middle of all codes."
     g, inversion = self.model.generator, self.model.inversion
-    if not self.by_ear: return (g.mapping.w_avg + scene_noise(g, z))[0,0]
-    moved = phases(1, self.fps, (m.t/self.fps/FAST, m.t/self.fps/SLOW))
-    c = condition(torch.tensor([inversion.calm]), torch.zeros(1), moved)
-    return g.mapping(z, c.to(self.model.device))[0]
+    if not self.by_ear: return (g.mapping.w_avg + scene_noise(g, z))[:,0]
+    moved = phases(T, self.fps, (t/self.fps/FAST, t/self.fps/SLOW))
+    c = condition(torch.full((T,), inversion.calm), torch.zeros(T), moved)
+    return g.mapping(z.expand(T, -1), c.to(self.model.device))
 
 # %% ../nbs/73_live.ipynb #3fa4b8b6
 @patch
 @torch.inference_mode()
+def steps(self:Walk,
+    heard:list,         # of each frame in a row, the `Moment` of each sound, the one that is played first
+    controls:Controls,  # as they stand
+)->Tensor:              # `(T,num_ws,w_dim)`
+    "The codes of some frames."
+    c, each = controls, list(zip(*heard))
+    at = [c.at(curves_of(m)) for m in each[0]]
+    def of(name): return torch.tensor([o[name] for o in at])[:,None]
+    t, z = each[0][0].t, self._scene(c, of('walk'))
+    found = {k: self._codes((k, 'scene'), each[min(k, len(each)-1)], t, z) for k in set(c.sounds)}
+    w = self._by_bands(found, c.sounds)
+    w = self._pulled(w, self._rest(t, len(at), z) if (of('strength') != 1).any() else w, of('strength'))
+    w = self._mixed(w, each[0], c, {b: of(f'mix {b}') for b in BAND_NAMES})
+    dials = torch.cat([of(f'dial {i+1}') for i in range(len(self.dials))], 1)
+    w = w + (dials.to(w)@self.dials)[:,None]
+    w = self._pulled(w, self.model.generator.mapping.w_avg, of('truncation'))
+    return self._kept(self._timed(w, each[0], c.step), c, of('memory'))
+
+@patch
 def step(self:Walk,
-    heard:list,         # the `Moment` of each sound, the one that is played first
+    heard:list,         # as an item of those of `steps`
     controls:Controls,  # as they stand
 )->Tensor:              # `(num_ws,w_dim)`
     "The code of one frame."
-    m = heard[0]
-    c = controls.at(curves_of(m))
-    z = self._scene(c)
-    w = self._by_bands({k: self._code((k, 'scene'), heard[min(k, len(heard)-1)], z) for k in set(c.sounds)}, c.sounds)
-    if c['strength'] != 1: w = torch.lerp(self._rest(m, z), w, c['strength'])
-    if any(c[f'mix {b}'] for b in BAND_NAMES): w = self._mixed(w, m, c)
-    w = w + torch.tensor([c[f'dial {i+1}'] for i in range(len(self.dials))]).to(w)@self.dials
-    w = torch.lerp(self.model.generator.mapping.w_avg.expand_as(w), w, c['truncation'])
-    self.last = self._kept(self._timed(w, m, c.step), c)
-    return self.last
+    return self.steps([heard], controls)[0]
 
 # %% ../nbs/73_live.ipynb #f0be005d
 @patch
 def _by_bands(self:Walk, found:dict, sounds:tuple)->Tensor:
     "Each band from its own sound."
     w = found[sounds[0]].clone()
-    for (lo, hi), k in zip(self.bands, sounds): w[lo:hi] = found[k][lo:hi]
+    for (lo, hi), k in zip(self.bands, sounds): w[:,lo:hi] = found[k][:,lo:hi]
     return w
 
 @patch
-def _mixed(self:Walk, w:Tensor, m:Moment, c:Controls)->Tensor:
+def _pulled(self:Walk, w:Tensor, rest:Tensor, share:Tensor)->Tensor:
+    "On the line from `rest` through `w`: there at 0, here at 1, beyond above."
+    return torch.lerp(rest.expand_as(w), w, share.to(w)[:,:,None])
+
+@patch
+def _mixed(self:Walk, w:Tensor, ms:list, c:Controls, shares:dict)->Tensor:
     "With styles of the other scene, under the same sound."
-    style = self._code((0, 'other'), m, self.model.draw_scene(c.other))
-    for (lo, hi), b in zip(self.bands, BAND_NAMES): w[lo:hi] = torch.lerp(w[lo:hi], style[lo:hi], c[f'mix {b}'])
+    if not any(s.any() for s in shares.values()): return w
+    style = self._codes((0, 'other'), ms, ms[0].t, self.model.draw_scene(c.other))
+    for (lo, hi), b in zip(self.bands, BAND_NAMES): w[:,lo:hi] = self._pulled(style[:,lo:hi], w[:,lo:hi], shares[b])
     return w
 
 # %% ../nbs/73_live.ipynb #62f464ea
 @patch
-def _timed(self:Walk, w:Tensor, m:Moment, step:str)->Tensor:
-    "The code, or the one of the last step."
-    onset, beat = self.pulse.hear(m.onset)
-    new = self.target is None or step == 'flow' or (beat if step == 'beat' else onset)
-    if new: self.target = w
-    return self.target
+def _timed(self:Walk, w:Tensor, ms:list, step:str)->Tensor:
+    "The codes, each until the picture may change again."
+    out = []
+    for code, m in zip(w, ms):
+        if self.target is None or step == 'flow' or m.begins[step == 'beat']: self.target = code
+        out.append(self.target)
+    return torch.stack(out)
 
 @patch
-def _kept(self:Walk, w:Tensor, c:Controls)->Tensor:
+def _kept(self:Walk, w:Tensor, c:Controls, memory:Tensor)->Tensor:
     "With bands that stand still, and memory."
-    if self.last is None: return w
-    keep = math.exp(-1/(self.fps*c['memory'])) if c['memory'] else 0.
-    out = torch.lerp(w, self.last, keep) if keep else w.clone()
+    keep = torch.where(memory > 0, (-1/(self.fps*memory)).exp(), 0.)[:,:,None].to(w)
+    keep = keep.repeat(1, w.shape[1], 1)
     for (lo, hi), still in zip(self.bands, c.held):
-        if still: out[lo:hi] = self.last[lo:hi]
+        if still: keep[:,lo:hi] = 1.
+    last = w[0] if self.last is None else self.last
+    if not keep.any(): out = w
+    else: out = torch.stack([last := torch.lerp(code, last, k) for code, k in zip(w, keep)])
+    self.last = out[-1]
     return out
 
 # %% ../nbs/73_live.ipynb #22380412
@@ -682,9 +723,10 @@ class Inbox:
     def __init__(self,
         most:float=10.,         # seconds that may wait; what is older is lost
         quiet:float|None=None,  # seconds after which, if nothing comes, nothing more will; None: it may come back
+        say:Callable=warnings.warn, # takes the line that says that sound was lost, once
     ):
         self.blocks, self.ready = deque(), threading.Condition()
-        self.most, self.quiet = most, quiet
+        self.most, self.quiet, self.say = most, quiet, say
         self.waiting = 0.       # seconds
         self.lost = 0.          # seconds
         self.over = None        # True at the end, or the error that was the end
@@ -694,16 +736,24 @@ class Inbox:
 def put(self:Inbox,
     block:object,   # `(channels,n)`
     sr:int,         # its rate, Hz
+    wait:bool=False,# until there is room, as a source can that is not a clock
 ):
     "One more block."
     with self.ready:
+        if wait: self.ready.wait_for(lambda: self.waiting < self.most or self.over)
         self.blocks.append((block, sr, time.monotonic()))
         self.waiting += block.shape[-1]/sr
-        while self.waiting > self.most and len(self.blocks) > 1:
-            old, rate = self.blocks.popleft()[:2]
-            self.waiting -= old.shape[-1]/rate
-            self.lost += old.shape[-1]/rate
-        self.ready.notify()
+        if self.waiting > self.most and not wait: self._lose()
+        self.ready.notify_all()
+
+@patch
+def _lose(self:Inbox):
+    "Drop what is oldest."
+    if not self.lost: self.say('sound comes faster than it can be heard here: some of it is lost')
+    while self.waiting > self.most and len(self.blocks) > 1:
+        old, rate, _ = self.blocks.popleft()
+        self.waiting -= old.shape[-1]/rate
+        self.lost += old.shape[-1]/rate
 
 # %% ../nbs/73_live.ipynb #e0213f00
 @patch
@@ -711,7 +761,7 @@ def close(self:Inbox, error:Exception|None=None):
     "Nothing more will come."
     with self.ready:
         self.over = error or True
-        self.ready.notify()
+        self.ready.notify_all()
 
 # %% ../nbs/73_live.ipynb #86ab6217
 @patch
@@ -721,6 +771,7 @@ def take(self:Inbox)->list|None:
         if not self.ready.wait_for(lambda: self.blocks or self.over, self.quiet): self.over = True
         found, self.waiting = list(self.blocks), 0.
         self.blocks.clear()
+        self.ready.notify_all()     # there is room
         if found or not self.over: return found
         if isinstance(self.over, Exception): raise self.over
         return None
@@ -729,41 +780,52 @@ def take(self:Inbox)->list|None:
 def fed(
     blocks:Iterable,    # of `(wave, sr)`, as they come
 )->Inbox:
-    "An inbox that a thread of its own fills."
+    "An inbox that a thread of its own fills; the source waits where it is too fast."
     inbox = Inbox()
     def run():
         try:
             for block, sr in blocks:
                 if inbox.over: return
-                inbox.put(block, sr)
+                inbox.put(block, sr, wait=True)
             inbox.close()
         except Exception as e: inbox.close(e)
     threading.Thread(target=run, daemon=True).start()
     return inbox
 
 # %% ../nbs/73_live.ipynb #20faf2b6
+_SHARES = 1, 4/5, 2/3, *(1/k for k in range(2, 61))   # of the rate, that may be shown: of 15 frames 15, 12, 10, 7.5, 5, ...
+
 class Pace:
-    "The rate that can be held: `every` says which frames are drawn."
+    "The rate that can be held: `shows` says which frames are drawn."
     def __init__(self,
         fps:float,                  # frames a second that are wanted
         say:Callable|None=None,     # takes the line that says which rate is held; None: nobody wants it
     ):
         self.fps, self.say = fps, say
-        self.every, self.costs = 1, deque(maxlen=9)
+        self.share, self.costs = 0, deque(maxlen=9)     # which of the shares is shown
+
+    @property
+    def rate(self)->float: return _SHARES[self.share]*self.fps
+
+    def shows(self, t:int)->bool:
+        "Is frame `t` one of those that are drawn?"
+        return int((t+1)*_SHARES[self.share] + 1e-6) > int(t*_SHARES[self.share] + 1e-6)
 
     def took(self, seconds:float):
         "A round of hearing, drawing and showing took so long."
         self.costs.append(seconds)
         if len(self.costs) < 7: return
-        need = median(self.costs)*self.fps   # three rounds that warm up, or meet something else, say nothing
-        if need > self.every or need < .85*(self.every-1): self._change(max(1, math.ceil(need)))
+        held = 1/median(self.costs)     # three rounds that warm up, or meet something else, say nothing
+        fits = next((i for i,s in enumerate(_SHARES) if s*self.fps <= held), len(_SHARES)-1)
+        room = next((i for i,s in enumerate(_SHARES) if 1.15*s*self.fps <= held), len(_SHARES)-1)
+        if held < .95*self.rate: self._change(fits, held)
+        elif room < self.share: self._change(room, held)
 
-    def _change(self, every):
-        held = 1/median(self.costs)
-        self.every = every
+    def _change(self, share, held):
+        self.share = share
         self.costs.clear()
-        if self.say: self.say(f'{held:.1f} frames a second can be held here: '
-                              f'{self.fps/every:.3g} of {self.fps:g} are shown')
+        line = f'{held:.1f} frames a second can be held here: {self.rate:.3g} of {self.fps:g} are shown'
+        if self.say: self.say(line)
 
 # %% ../nbs/73_live.ipynb #03488f71
 class Shown(NamedTuple):
@@ -798,7 +860,7 @@ def _drawn(live, inbox, pace):
         began = time.monotonic()
         with _one_thread(): steps = [(s, came) for block, sr, came in blocks for s in live.push(block, sr)]
         heard += [s.moment for s,_ in steps]
-        wanted = [o for o in steps if o[0].moment.t % pace.every == 0]
+        wanted = [o for o in steps if pace.shows(o[0].moment.t)]
         if not wanted: continue
         step, came = wanted[-1]
         with _one_thread(): picture = live.draw(step)
@@ -807,6 +869,17 @@ def _drawn(live, inbox, pace):
         pace.took(time.monotonic()-began)
 
 # %% ../nbs/73_live.ipynb #fef432c3
+def in_time(
+    blocks:Iterable,    # of `(wave, sr)`
+    speed:float=1.01,   # 1 is real time; a little more, and no clock is held back
+)->Iterator[tuple]:
+    "The blocks, none before it would be heard."
+    due = 0.
+    for x, sr in blocks:
+        due = max(due, time.monotonic()) + x.shape[1]/sr/speed
+        time.sleep(max(0., due - time.monotonic()))
+        yield x, sr
+
 def paced(
     sound:Sound,        # any file with sound
     block:float=.02,    # seconds at a time
@@ -814,11 +887,7 @@ def paced(
     speed:float=1.,     # 1 is real time
 )->Iterator[tuple]:
     "The blocks of a file, each when it would be heard."
-    start, done = time.monotonic(), 0
-    for x in audio.stream(sound, RATE, round(block*RATE), seconds):
-        done += x.shape[1]
-        time.sleep(max(0., start + done/RATE/speed - time.monotonic()))
-        yield x, RATE
+    return in_time(((x, RATE) for x in audio.stream(sound, RATE, round(block*RATE), seconds)), speed)
 
 _PCM = dict(s16le=('<i2', 2**15), s32le=('<i4', 2**31), f32le=('<f4', 1))
 
@@ -831,9 +900,10 @@ def pcm(
 )->Iterator[tuple]:
     "The blocks of a pipe, as they come; half a sample at its end is dropped."
     if kind not in _PCM: raise SgsvgError(f"samples are {', '.join(_PCM)}, not {kind!r}")
+    if not 1 <= whole('channels', channels) <= 64: raise SgsvgError(f"there are 1 to 64 channels, not {channels}")
     (form, full), rest = _PCM[kind], b''
     size = np.dtype(form).itemsize*channels
-    while data := pipe.read1(65536):
+    while data := pipe.read1(4096):
         data = rest + data
         n = len(data)//size*size
         rest = data[n:]
@@ -849,12 +919,14 @@ def filled(shown:Iterable[Shown])->Iterator[Tensor]:
 def pipe(
     pictures:Iterable[Tensor],  # `(3,H,W)` in [-1,1]
     to:BinaryIO,                # a binary stream such as `sys.stdout.buffer`: a virtual camera, or ffmpeg
-)->int:                         # pictures written
+)->int:                         # pictures written, until there are no more or whoever takes them has enough
     "Raw RGB frames to a pipe, as `ffmpeg -f rawvideo -pix_fmt rgb24 -s WxH -r FPS -i -` takes them."
     n = 0
     for x in pictures:
-        to.write(video.to_uint8(x).tobytes())
-        to.flush()
+        try:
+            to.write(video.to_uint8(x).tobytes())
+            to.flush()
+        except BrokenPipeError: break
         n += 1
     return n
 
@@ -864,11 +936,13 @@ class Log:
     def __init__(self,
         folder:PathLike,        # must not exist, or be empty
         model:str='default',    # the name or the file of the model that is played, for `replay`
+        say:Callable=warnings.warn, # takes the line that says that the disk takes no more
     ):
-        self.folder, self.model = Path(folder), str(model)
+        self.folder, self.model, self.say = Path(folder), str(model), say
+        if not model_file(model).is_file(): raise SgsvgError(f"no model file {model}: check the name")
         if self.folder.is_file() or self.folder.is_dir() and any(self.folder.iterdir()):
             raise SgsvgError(f"{folder} is not empty: give the log a folder of its own")
-        self.channels = None
+        self.channels, self.failed = None, False
 
     def _open(self):
         try:
@@ -877,9 +951,16 @@ class Log:
             self.lines = open(self.folder/'log.jsonl', 'w')
         except OSError as e: raise SgsvgError(f"cannot write {self.folder}: {e.strerror}") from e
 
-    def _line(self, **said):
-        self.lines.write(json.dumps(said) + '\n')
-        self.lines.flush()
+    def _write(self, file, data):
+        if self.failed: return
+        try:
+            file.write(data)
+            file.flush()
+        except OSError as e:
+            self.failed = True
+            self.say(f'{self.folder}: {e.strerror}: the log ends here, the performance goes on')
+
+    def _line(self, **said): self._write(self.lines, json.dumps(said) + '\n')
 
 # %% ../nbs/73_live.ipynb #db02350a
 @patch
@@ -891,7 +972,9 @@ def begin(self:Log,
     "The first line."
     self._open()
     names = [f'beside-{i+1}{Path(f).suffix}' for i,f in enumerate(beside)]
-    for f, n in zip(beside, names): shutil.copyfile(f, self.folder/n)
+    try:
+        for f, n in zip(beside, names): shutil.copyfile(f, self.folder/n)
+    except OSError as e: raise SgsvgError(f"cannot keep the sounds beside in {self.folder}: {e.strerror}") from e
     digest = file_hash(model_file(self.model))
     self._line(model=self.model, sha256=digest, rate=RATE, beside=names, **settings)
     self.note(0, controls)
@@ -912,31 +995,43 @@ def sound(self:Log, grain:Tensor):
     if self.channels is None:
         self.channels = len(grain)
         self._line(channels=self.channels)
-    self.samples.write(grain.T.contiguous().numpy().tobytes())
+    self._write(self.samples, grain.T.contiguous().numpy().tobytes())
 
 # %% ../nbs/73_live.ipynb #def7a847
 @patch
 def close(self:Log):
     "Nothing more will come."
-    self.samples.close()
-    self.lines.close()
+    for file in (self.samples, self.lines):
+        with suppress(OSError): file.close()    # what the disk did not take was said
+
+# %% ../nbs/73_live.ipynb #f7a7cb6d
+def _whole_lines(text:str)->list:
+    "The records of a log; the last line may have been cut off."
+    *lines, last = text.split('\n')
+    found = [json.loads(o) for o in lines]
+    try: return found + ([json.loads(last)] if last else [])
+    except ValueError: return found
 
 # %% ../nbs/73_live.ipynb #cdb0162f
 class Performance:
     "What a log holds; `SgsvgError` for a folder that is none."
     def __init__(self, folder:PathLike):
         self.folder = Path(folder)
-        try: lines = [json.loads(o) for o in (self.folder/'log.jsonl').read_text().splitlines()]
+        try: lines = _whole_lines((self.folder/'log.jsonl').read_text())
         except (FileNotFoundError, NotADirectoryError):
             raise SgsvgError(f"{folder} is no log of a performance: it has no log.jsonl") from None
         except (OSError, ValueError): raise SgsvgError(f"{folder}/log.jsonl cannot be read: is it damaged?") from None
         try:
             self.settings, *rest = lines
-            self.channels = next((o['channels'] for o in rest if 'channels' in o), 1)
-            self.script = [(o['frame'], controls_of(o['controls'])) for o in rest if 'frame' in o]
-            self.model, self.beside = self.settings['model'], [self.folder/n for n in self.settings['beside']]
-        except (ValueError, KeyError, TypeError):
-            raise SgsvgError(f"{folder}/log.jsonl is no log of a performance") from None
+            self.fps, self.model = number('fps', self.settings['fps'], 1000), str(self.settings['model'])
+            self.engine = [float(self.settings['ahead']), Reference(**self.settings['reference']), self.settings['patience']]
+            self.channels = next((int(o['channels']) for o in rest if 'channels' in o), 1)
+            self.script = [(int(o['frame']), controls_of(o['controls'])) for o in rest if 'frame' in o]
+            self.beside = [self.folder/n for n in self.settings['beside']]
+            if not 1 <= self.channels <= _MOST: raise ValueError(f'{self.channels} channels')
+        except (ValueError, KeyError, TypeError, AttributeError, SgsvgError) as e:
+            why = f'without {e}' if isinstance(e, KeyError) else e
+            raise SgsvgError(f"{folder}/log.jsonl is no log of a performance ({why})") from None
 
     def wave(self)->np.ndarray:
         "The sound, `(channels,samples)` float32, left on the disk."
@@ -959,9 +1054,9 @@ def _moments(self:Performance, hearing:Hearing)->Iterator[Moment]:
 @patch
 def paths(self:Performance, model:SoundVideo)->Iterator[Tensor]:
     "The codes of all frames, pieces `(1,1,num_ws,w_dim)`."
-    s, script = self.settings, deque(self.script)
-    live = Live(model, s['fps'], s['ahead'], Reference(**s['reference']), s['patience'], self.beside)
-    for m in self._moments(live.hearing):
+    script = deque(self.script)
+    live = Live(model, self.fps, *self.engine, self.beside)
+    for m in self._moments(live.hearing):   # one at a time, as it was played: the same bits
         while script and script[0][0] <= m.t: live.controls = script.popleft()[1]
         yield live.step(m).ws[None,None]
 
@@ -990,7 +1085,7 @@ def replay(
         model = SoundVideo.load(p.model)
         if file_hash(model_file(p.model)) != p.settings.get('sha256'):
             warnings.warn(f'{p.model} is no longer the model that was played: the frames will differ', stacklevel=2)
-    fps, drawn = p.settings['fps'], model.drawn(_sixteen(p.paths(model)))
+    fps, drawn = p.fps, model.drawn(_sixteen(p.paths(model)))
     if Path(out).suffix.lower() == '.mp4': return Film(video.write(out, drawn, fps, (wave, RATE), size=size), out, fps)
     return save_stills(out, drawn, size)
 
