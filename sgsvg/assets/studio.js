@@ -36,6 +36,9 @@ function choice(options, value, onchange, label) {
   return e
 }
 
+// What was typed as a number; null, which Python refuses in words, for what is none.
+function typed(e) { return e.value === '' || isNaN(e.value) ? null : Number(e.value) }
+
 // ---- what is known of the sound: a row a moment (loudness, onset, centroid, classes, mel)
 
 class Moments {
@@ -56,7 +59,8 @@ const HEAT = Uint32Array.from({ length: 256 }, (_, i) => {
 class Charts {
   constructor(classes) {
     this.classes = classes
-    this.mel = this.canvas('spectrogram: time to the right, pitch upwards; the box is what the frame can hear', 160)
+    this.mel = this.canvas('spectrogram: time to the right, pitch upwards; the box is the part of it that explain asks about', 160)
+    this.note = make('div', { class: 'note' }, 'box: what explain asks about')
     this.lines = this.canvas('probability of each class over time', 120)
     this.loud = this.canvas('loudness over time', 70)
     this.shares = classes.map(() => make('b'))
@@ -65,7 +69,7 @@ class Charts {
   }
   canvas(label, height) { return make('canvas', { width: 720, height, role: 'img', 'aria-label': label }) }
 
-  draw(moments, fps, t, why) {
+  draw(moments, fps, t, why, box) {
     const ink = getComputedStyle(this.mel).color
     const first = Math.max(0, Math.round(t - VIEW * fps / 2)), n = Math.round(VIEW * fps)
     const x = k => (k - first) / n * 720
@@ -73,7 +77,7 @@ class Charts {
     const g = this.mel.getContext('2d')
     if (why) this.map(g, why, s => x(s * fps - .5))
     g.strokeStyle = '#fff'
-    g.strokeRect(x(t - .75 * fps), 1, 1.5 * fps / n * 720, 158)
+    g.strokeRect(x(t - box / 2 * fps), 1, box * fps / n * 720, 158)
     this.curves(this.lines, moments, first, n, this.classes.map((_, i) => [3 + i, COLOURS[i % 5]]))
     this.curves(this.loud, moments, first, n, [[0, ink]])
     const now = moments.rows[Math.max(0, t)]
@@ -129,27 +133,26 @@ class Side {
   constructor(k, page) {
     this.k = k
     this.page = page
-    this.trail = [[], [], []]
     this.picture = make('img', { alt: `picture ${'AB'[k]}`, class: 'picture', width: 384, height: 384 })
     this.path = make('canvas', { width: 384, height: 90, role: 'img',
-      'aria-label': 'path of the coarse, mid and fine band along the two directions in which scenes differ most' })
+      'aria-label': 'path of the coarse, mid and fine band, each along the two directions in which it moved most of late' })
     this.box = make('figure', {}, this.picture, this.path,
-      make('figcaption', {}, 'AB'[k] + ' · paths: ', ...['coarse', 'mid', 'fine'].map((b, i) =>
+      make('figcaption', {}, 'AB'[k] + ' · paths, each in its own main directions: ', ...['coarse', 'mid', 'fine'].map((b, i) =>
         make('span', {}, make('i', { style: `background:${COLOURS[i]}` }), b))))
     this.form = make('div', { class: 'controls' })
+    this.moves = make('span', { hidden: true }, '', make('button', { type: 'button', onclick: () => page.move({ do: 'forget', side: k }) },
+      'take these controls for the whole sound'))
   }
   show(message, view) {
     if (this.url) URL.revokeObjectURL(this.url)
     this.url = URL.createObjectURL(new Blob([view], { type: 'image/jpeg' }))
     this.picture.src = this.url
     this.picture.dataset.frame = message.t
-    message.places.forEach((p, i) => { this.trail[i].push(p); if (this.trail[i].length > 60) this.trail[i].shift() })
     const g = this.path.getContext('2d')
     g.clearRect(0, 0, 384, 90)
-    this.trail.forEach((points, i) => {
-      const [mx, my] = [0, 1].map(k => points.reduce((s, p) => s + p[k], 0) / points.length)
-      const far = Math.max(.05, ...points.map(p => Math.hypot(p[0] - mx, p[1] - my)))
-      const at = ([x, y]) => [64 + 128 * i + 40 * (x - mx) / far, 45 - 40 * (y - my) / far]
+    message.paths.forEach((points, i) => {
+      const far = Math.max(.05, ...points.map(p => Math.hypot(...p)))
+      const at = ([x, y]) => [64 + 128 * i + 40 * x / far, 45 - 40 * y / far]
       g.strokeStyle = g.fillStyle = COLOURS[i]
       g.beginPath()
       points.forEach(p => g.lineTo(...at(p)))
@@ -158,30 +161,30 @@ class Side {
     })
   }
   changed() {   // with what was known before: somebody else may have turned another knob meanwhile
-    this.page.send({ do: 'set', side: this.k, t: this.page.t, controls: this.controls, before: this.known })
+    this.page.move({ do: 'set', side: this.k, controls: this.controls, before: this.known })
     this.known = structuredClone(this.controls)
-    this.page.again()
   }
 
-  build(controls, name) {
+  build({ controls, model: name, moves }) {
+    this.moves.hidden = !moves
+    this.moves.firstChild.textContent = `${'AB'[this.k]}: ${moves} moved while it played `
     this.controls = controls
     this.known = structuredClone(controls)
     const { setup } = this.page, c = controls, changed = () => this.changed()
     const whole = key => {
-      const e = make('input', { type: 'number', min: 0, step: 1, value: c[key], onchange: () => { c[key] = +e.value | 0; changed() } })
+      const e = make('input', { type: 'number', min: 0, step: 1, value: c[key], onchange: () => { c[key] = typed(e); changed() } })
       return e
     }
     const band = (i, b) => make('fieldset', {}, make('legend', {}, b),
       labelled('sound', make('input', { type: 'number', min: 0, max: 9, value: c.sounds[i],
-        onchange: e => { c.sounds[i] = +e.target.value | 0; changed() } })),
+        onchange: e => { c.sounds[i] = typed(e.target); changed() } })),
       labelled('held', make('input', { type: 'checkbox', checked: c.held[i],
         onchange: e => { c.held[i] = e.target.checked; changed() } })))
     const preset = choice(['preset ...', ...Object.keys(setup.gallery)], 'preset ...', v => {
-      if (v in setup.gallery) this.page.send({ do: 'preset', side: this.k, t: this.page.t, name: v })
-      this.page.again()
+      if (v in setup.gallery) this.page.move({ do: 'preset', side: this.k, name: v })
     }, 'preset')
     const model = make('input', { value: name, size: 12, onchange: () =>
-      { this.page.send({ do: 'model', side: this.k, name: model.value }); this.page.again() } })
+      this.page.move({ do: 'model', side: this.k, name: model.value }) })
     this.form.replaceChildren(
       make('div', { class: 'row' }, preset, labelled('model', model), labelled('seed', whole('seed')),
         labelled('other', whole('other')),
@@ -202,8 +205,8 @@ class Side {
       redraw()
     }, `${key} follows`)
     const part = name => labelled(name, make('input', { type: 'number', step: .1, value: route[name], 'aria-label': `${key} ${name}`,
-      onchange: e => { route[name] = +e.target.value; this.changed() } }))
-    const row = make('div', { class: 'number' }, make('span', {}, setup.names[key] ?? key),
+      onchange: e => { route[name] = typed(e.target); this.changed() } }))
+    const row = make('div', { class: 'number' }, make('span', { title: setup.names[key] }, key),
       ...(route ? ['low', 'high', 'gain'].map(part) : [slider, shown]), follows)
     return row
   }
@@ -218,17 +221,29 @@ class Page {
     this.t = 0
     this.drawnAt = 0
     this.lead = 0       // seconds from asking for a picture to having it
-    this.moments = new Moments()
+    this.moments = this.played = new Moments()      // what is shown; those of the file
+    this.view = Math.random().toString(36).slice(2) // its name: a notebook may have several views of one studio
+    this.given = {}     // files that are read by Python, by number
+    this.box = 0
     this.send({ do: 'hello' })
   }
-  send(message, buffers = []) { if (!this.over) this.model.send(message, undefined, buffers) }
+  send(message, buffers = []) {
+    if (!this.over) this.model.send({ view: this.view, playing: !(this.audio?.paused ?? true), ...message }, undefined, buffers)
+  }
+  move(message) {   // something that changes the picture of this frame
+    this.send({ t: this.t, ...message })
+    this.again()
+  }
 
   take(message, buffers) {
     const say = { setup: () => this.build(message), controls: () => { this.sides[message.side].told = message },
-      sound: () => this.loaded(message), audio: () => { this.audio.src = URL.createObjectURL(new Blob([buffers[0]])) },
-      over: () => this.context && this.close(), heard: () => this.moments.add(message, buffers[0]), frame: () => this.frame(message, buffers[0]),
+      sound: () => this.loaded(message), audio: () => this.hears(new Blob([buffers[0]])),
+      over: () => this.context && this.close(), frame: () => this.frame(message, buffers[0]),
+      heard: () => { if (!message.live || this.context) (message.live ? this.moments : this.played).add(message, buffers[0]) },
       why: () => { this.why = message; this.say(message.cls ? `${message.cls}, ${Math.round(100 * message.p)} %: what is bright mattered` : 'what is bright moved the code') },
-      beside: () => this.say('sounds: ' + message.names.map((n, i) => `${i} ${n}`).join(', ')), said: () => this.say(message.line) }
+      beside: () => this.say('sounds: ' + message.names.map((n, i) => `${i} ${n}`).join(', ')), said: () => this.say(message.line),
+      pace: () => { this.pace.textContent = message.line } }
+    if ((message.to ?? this.view) !== this.view || message.but === this.view) return
     if (message.kind === 'setup' || this.setup) say[message.kind]?.()
   }
   say(line) { this.status.textContent = line }
@@ -242,7 +257,14 @@ class Page {
     const heard = () => this.ask(this.clamped(Math.floor(this.audio.currentTime * this.fps)))
     this.audio = make('audio', { controls: true, onpause: heard, onseeked: () => { if (!this.own) heard(); this.own = false } })
     this.status = make('div', { class: 'status', role: 'status', 'aria-live': 'polite' }, 'drop a sound here')
-    this.compare = make('input', { type: 'checkbox', onchange: () => { this.root.classList.toggle('two', this.compare.checked); this.again() } })
+    this.pace = make('div', { class: 'note' })
+    this.ahead = make('input', { type: 'number', value: 0, min: 0, max: 60, step: .1 })
+    this.side = choice(['A', 'B'], 'A', () => {})
+    this.compare = make('input', { type: 'checkbox', onchange: () => {
+      this.root.classList.toggle('two', this.compare.checked)
+      this.side.value = 'A'
+      this.again()
+    } })
     const file = (label, how) => labelled(label, make('input', { type: 'file', class: how, accept: 'audio/*,video/*',
       onchange: e => this.give(e.target.files[0], how) }))
     this.scrub = make('input', { type: 'range', min: 0, max: 0, value: 0, 'aria-label': 'moment', class: 'scrub', oninput: () => this.seek(+this.scrub.value) })
@@ -250,17 +272,20 @@ class Page {
     this.recording = button('record', () => this.record())
     this.mic = button('live', () => this.open())
     const size = make('input', { type: 'number', value: 512, min: 16, max: 4096, step: 2, 'aria-label': 'pixels' })
-    const out = what => { this.say('drawing ...'); this.send({ do: 'export', what, size: +size.value }) }
+    const out = what => { this.say('drawing ...'); this.send({ do: 'export', what, size: typed(size), side: this.chosen() }) }
     this.root = make('div', { class: 'sgsvg-studio', tabindex: 0, 'aria-label': 'studio', onkeydown: e => this.key(e) },
       make('div', { class: 'row' }, file('sound', 'sound'), file('beside', 'beside'), this.recording, this.mic,
-        button('explain', () => this.send({ do: 'explain', t: this.t })), labelled('compare', this.compare)),
-      this.status, make('div', { class: 'row' }, this.audio), this.scrub,
+        labelled('look-ahead', this.ahead), button('explain', () => this.send({ do: 'explain', t: this.t, side: this.chosen() })),
+        labelled('compare', this.compare), make('span', { class: 'other' }, labelled('explain, export and presets are of', this.side))),
+      this.status, this.pace, make('div', { class: 'row' }, this.audio), this.scrub,
       make('div', { class: 'stage' }, ...this.sides.map(s => s.box),
-        make('div', { class: 'charts' }, this.charts.mel, this.charts.lines, this.charts.legend, this.charts.loud)),
+        make('div', { class: 'charts' }, this.charts.mel, this.charts.note, this.charts.lines, this.charts.legend, this.charts.loud)),
       make('div', { class: 'forms' }, ...this.sides.map((s, i) => make('details', { open: i === 0 }, make('summary', {}, `controls ${'AB'[i]}`), s.form))),
       make('div', { class: 'row' }, labelled('pixels', size), button('mp4', () => out('mp4')), button('PNGs', () => out('png')),
         button('log', () => out('log')), button('save preset', () => this.save()), labelled('open preset',
-          make('input', { type: 'file', accept: '.json', onchange: e => this.preset(e.target.files[0]) }))))
+          make('input', { type: 'file', accept: '.json', onchange: e => this.preset(e.target.files[0]) }))),
+      make('div', { class: 'note' }, 'What is exported is what is seen: the whole sound with the controls as they stand; ' +
+        'what is moved while it plays counts from there on. ', ...this.sides.map(s => s.moves)))
     this.root.addEventListener('dragover', e => e.preventDefault())
     this.root.addEventListener('drop', e => { e.preventDefault(); this.give(e.dataTransfer.files[0], e.shiftKey ? 'beside' : 'sound') })
     this.el.replaceChildren(this.root)
@@ -279,21 +304,34 @@ class Page {
   // -- sounds
   async give(file, how) {
     if (!file) return
-    if (how === 'sound') this.audio.src = URL.createObjectURL(file)
-    this.send({ do: how, name: file.name }, [await file.arrayBuffer()])
+    if (this.context) this.close()
+    const id = Object.keys(this.given).length
+    this.given[id] = file
     this.say(`${file.name} is read`)
+    this.send({ do: how, name: file.name, id }, [await file.arrayBuffer()])
+  }
+  hears(blob) {     // the player has the sound that Python has; a recording may not be able to go there, the picture is
+    if (this.audio.src) URL.revokeObjectURL(this.audio.src)
+    this.audio.src = URL.createObjectURL(blob)
+    this.own = true
+    this.audio.currentTime = (this.t + .5) / this.fps
   }
   loaded(about) {
+    const mine = about.by === this.view && this.given[about.id]
     if (this.context) this.close()
-    this.moments = new Moments()
+    this.moments = this.played = new Moments()
     this.why = null
+    this.box = about.box
+    this.charts.note.textContent = `box: the ${about.box.toFixed(1)} s that explain asks about`
     this.fps = about.fps
     this.frames = about.frames
     this.scrub.max = about.frames - 1
     this.say(`${about.name}, ${about.seconds.toFixed(1)} s`)
-    this.t = -1
-    this.seek(0)
+    this.ask(0)
+    if (mine) this.hears(mine)
+    else this.send({ do: 'audio' })
   }
+  chosen() { return this.side.value === 'B' ? 1 : 0 }
   clamped(t) { return Math.max(0, Math.min(t, (this.frames ?? 1) - 1)) }
   seek(t) {
     t = this.clamped(t)
@@ -343,7 +381,9 @@ class Page {
     this.stream = stream
     for (const o of stream.getTracks()) o.onended = () => this.context && this.close()   // it was unplugged
     this.moments = new Moments()
-    this.send({ do: 'live', on: true })
+    this.why = null
+    this.audio.pause()
+    this.send({ do: 'live', on: true, ahead: typed(this.ahead) })
     this.context.createMediaStreamSource(stream).connect(this.node)
     this.mic.textContent = 'end'
     this.say('live: what the microphone hears is played')
@@ -353,14 +393,19 @@ class Page {
     this.context.close()
     this.context = null
     this.mic.textContent = 'live'
+    this.pace.textContent = ''
     this.send({ do: 'live', on: false })
+    this.moments = this.played      // the file is there again
+    this.t = this.clamped(+this.scrub.value)
+    this.again()
   }
 
   // -- pictures
   ask(t) {
+    if (this.context) return
     this.t = t
     this.scrub.value = t
-    if (this.asked || this.context || !this.frames) return   // one at a time: what comes too late is not asked for
+    if (this.asked || !this.frames) return   // one at a time: what comes too late is not asked for
     this.asked = performance.now()
     this.last = t
     this.send({ do: 'frame', t, sides: this.compare.checked ? [0, 1] : [0], asked: this.asked })
@@ -374,10 +419,10 @@ class Page {
   again() { this.last = null }
 
   frame(message, view) {
-    this.sides[message.side].show(message, view)
     if (this.status.textContent === LATE) this.say(this.said)
-    if (message.live) this.t = message.t
-    if (message.asked !== this.asked || message.side !== (this.compare.checked ? 1 : 0)) return
+    if (!message.live === !this.context) this.sides[message.side].show(message, view)   // else of what was played before
+    if (message.live && this.context) this.t = message.t
+    if (message.live || message.asked !== this.asked || message.side !== (this.compare.checked ? 1 : 0)) return
     this.lead = .8 * this.lead + .2 * Math.min(.5, (performance.now() - this.asked) / 1000)
     this.asked = 0
   }
@@ -395,7 +440,7 @@ class Page {
   tick() {
     if (this.over) return
     for (const s of this.sides.filter(s => s.told)) {   // once a frame, however fast a knob is turned
-      anew(s.form, () => s.build(s.told.controls, s.told.model))
+      anew(s.form, () => s.build(s.told))
       s.told = null
       this.again()
     }
@@ -404,8 +449,8 @@ class Page {
       if (t !== this.last) this.ask(t)
     }
     const now = performance.now(), drawn = [this.t, this.moments.rows.length, this.why?.t].join()
-    if (this.moments.rows.length && drawn !== this.drawn && now - this.drawnAt > 90) {   // charts leave the machine to the picture
-      this.charts.draw(this.moments, this.fps, this.t, this.why)
+    if (drawn !== this.drawn && now - this.drawnAt > 90) {   // charts leave the machine to the picture
+      this.charts.draw(this.moments, this.fps, this.t, this.why, this.box)
       this.drawn = drawn
       this.drawnAt = now
     }
@@ -414,12 +459,12 @@ class Page {
 
   // -- presets
   save() {
-    const a = make('a', { download: 'preset.json', href: URL.createObjectURL(new Blob([JSON.stringify(this.sides[0].controls, null, 1)])) })
+    const a = make('a', { download: 'preset.json', href: URL.createObjectURL(new Blob([JSON.stringify(this.sides[this.chosen()].controls, null, 1)])) })
     a.click()
   }
   async preset(file) {
     if (!file) return
-    try { this.send({ do: 'preset', side: 0, t: this.t, controls: JSON.parse(await file.text()) }) }
+    try { this.move({ do: 'preset', side: this.chosen(), controls: JSON.parse(await file.text()) }) }
     catch { this.say(`${file.name} is no preset`) }
   }
 }
