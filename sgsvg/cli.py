@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Unheard', 'say', 'complain', 'warned', 'Parser', 'generate', 'edit', 'import_', 'info', 'data_build', 'data_check',
-           'data_show', 'train', 'sweep_', 'studio_', 'replay_', 'score', 'parser', 'Stopped', 'heed', 'main']
+           'data_show', 'train', 'sweep_', 'studio_', 'replay_', 'live_', 'score', 'parser', 'Stopped', 'heed', 'main']
 
 # %% ../nbs/92_cli.ipynb #70442dfa
 import argparse, errno, json, math, os, signal, sys, threading, warnings
@@ -602,15 +602,25 @@ def _studio_command(sub):
     p.add_argument('sound', metavar='SOUND', nargs='?', help='a file to begin with (default: the one that comes along)')
     return p, studio_
 
-def _lesson():
-    "A copy of the studio's lesson in this folder."
-    import shutil
-    from sgsvg.core import SgsvgError
-    source, copy = Path(__file__).parent.parent/'nbs'/'walkthroughs'/'studio.ipynb', Path('studio.ipynb')
-    if copy.exists(): return copy
-    if not source.is_file():
-        raise SgsvgError('the lesson is not here: install sgsvg from a checkout (pip install -e), which has it')
-    shutil.copyfile(source, copy)
+def _notebook():
+    "The studio's lesson; where it did not come along, a notebook with the studio alone."
+    source = Path(__file__).parent.parent/'nbs'/'walkthroughs'/'studio.ipynb'
+    if source.is_file(): return source.read_text(encoding='utf-8')
+    code = ("import os\nfrom importlib.resources import files\nfrom sgsvg.studio import Studio\n\n"
+            "Studio(os.environ.get('SGSVG_SOUND') or files('sgsvg')/'assets'/'demo.ogg')")
+    cell = dict(cell_type='code', id='studio', execution_count=None, metadata={}, outputs=[], source=code)
+    kernel = dict(name='python3', display_name='Python 3', language='python')
+    return json.dumps(dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5))
+
+def _lesson(folder=Path()):
+    "A copy of it in a folder: the one that is there, or a new one; of a name that nobody has taken for something else."
+    import tempfile
+    k, copy = 1, folder/'studio.ipynb'
+    while copy.exists():
+        if copy.is_file() and 'sgsvg.studio' in copy.read_text(errors='ignore'): return copy
+        k, copy = k+1, folder/f'studio-{k+1}.ipynb'
+    try: copy.write_text(_notebook(), encoding='utf-8')
+    except OSError: return _lesson(Path(tempfile.mkdtemp(prefix='sgsvg')))  # a folder that may only be read
     return copy
 
 # %% ../nbs/92_cli.ipynb #a14876b9
@@ -635,19 +645,59 @@ def _replay_command(sub):
     p = sub.add_parser('replay', allow_abbrev=False, help='draw a performance of the studio again', description=
         'Draw a performance again from its log, every frame of it, with its sound.')
     p.add_argument('log', metavar='LOG', help='the folder that the studio wrote')
-    p.add_argument('-o', '--out', required=True, metavar='OUT.mp4',
-        help='the video to write (an existing one is replaced)')
+    p.add_argument('-o', '--out', metavar='OUT.mp4',
+        help='the video to write; an existing one is replaced (default: LOG.mp4, beside the folder)')
     p.add_argument('--size', type=_side, metavar='P|native', help='pixels on the shorter side, as for generate')
     return p, replay_
 
 def replay_(args:argparse.Namespace):
     "`sgsvg replay`"
     from sgsvg.core import check_out, keep_memory
-    check_out(args.out, args.log)
+    out = args.out or f'{Path(args.log)}.mp4'
+    check_out(out, args.log)
     from sgsvg.live import replay
     keep_memory()
-    replay(args.log, args.out, args.size)
-    say(args.out)
+    replay(args.log, out, args.size)
+    say(out)
+
+# %% ../nbs/92_cli.ipynb #05f77516
+def _live_command(sub):
+    "The options of `sgsvg live`."
+    p = sub.add_parser('live', allow_abbrev=False, help='raw sound in, raw pictures out, as they come', description=
+        'Draw what is heard, as it is heard. Raw RGB frames leave (ffmpeg: -f rawvideo -pix_fmt rgb24); their size and '
+        'their rate are said first. Frames that come too late are left out, and the one before stands for them.')
+    p.add_argument('source', metavar='-|SOUND', help='raw samples on stdin, or a file, played in real time')
+    p.add_argument('--rate', type=_whole, default=44100, metavar='HZ', help='of the samples (default: 44100)')
+    p.add_argument('--channels', type=_whole, default=1, metavar='N', help='of the samples, in turn (default: 1)')
+    p.add_argument('--format', choices=('s16le', 's32le', 'f32le'), default='s16le', help='of a sample (default: s16le)')
+    p.add_argument('-o', '--out', default='-', metavar='FRAMES|-', help='a file, or a pipe (default: stdout)')
+    p.add_argument('--log', metavar='FOLDER', help='keep the performance, for sgsvg replay')
+    p.add_argument('--model', default='default', metavar='default|paper|FILE',
+        help='an embedded model, or a .safetensors file')
+    p.add_argument('--seed', type=_whole, default=0, metavar='N', help='another seed, another landscape (default: 0)')
+    return p, live_
+
+def _blocks(args):
+    "What `sgsvg live` hears. Of stdin a reader of our own: Python's would be locked at the end, by who still reads."
+    import io
+    from sgsvg import live
+    if args.source != '-': return live.paced(args.source)
+    pipe = io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
+    return live.in_time(live.pcm(pipe, args.rate, args.channels, args.format))
+
+def live_(args:argparse.Namespace):
+    "`sgsvg live`"
+    from sgsvg import audio, live
+    from sgsvg.model import SoundVideo
+    if args.source != '-': audio.probe(args.source)
+    model = SoundVideo.load(args.model, device='cpu')
+    log = live.Log(args.log, args.model, complain) if args.log else None
+    engine = live.Live(model, controls=live.Controls(seed=args.seed), log=log)
+    side = model.generator.img_resolution
+    complain(f'{side}x{side}, rgb24, {engine.fps:g} frames a second')
+    shown = live.perform(engine, live.fed(_blocks(args)), live.Pace(engine.fps, complain))
+    with suppress(BrokenPipeError), open(1 if args.out == '-' else args.out, 'wb', closefd=args.out != '-') as to:
+        live.pipe(live.filled(shown), to)
 
 # %% ../nbs/92_cli.ipynb #9b2172c5
 def _score_command(sub):
@@ -709,8 +759,8 @@ def parser():
     p = Parser(prog='sgsvg', description='Video from sound.', allow_abbrev=False)
     p.add_argument('--version', action='version', version=f'sgsvg {__version__}')
     sub = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    kinds = (_generate_command, _edit_command, _studio_command, _replay_command, _train_command, _sweep_command,
-             _score_command, _import_command, _info_command)
+    kinds = (_generate_command, _edit_command, _studio_command, _live_command, _replay_command, _train_command,
+             _sweep_command, _score_command, _import_command, _info_command)
     commands = [command(sub) for command in kinds]
     for own, run in commands + _data_commands(sub):
         own.add_argument('--debug', action='store_true', help='show the whole traceback of an error')
