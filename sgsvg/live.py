@@ -66,6 +66,10 @@ GRAIN = 512      # samples that are taken at a time, 12 ms
 _MOST = 8        # channels that are kept
 _FULL = 16.      # samples beyond are a fault
 
+def _check_rate(sr):
+    if number('the sample rate', sr, 384000) >= 1000: return
+    raise SgsvgError(f"the sample rate must be from 1000 to 384000 Hz, not {sr}")
+
 def _numbers(block)->tuple[Tensor, int]:
     "A block as `(channels,n)` float32, and how many samples were none; `SgsvgError` for what is no block."
     try: x = torch.as_tensor(block).detach().cpu()
@@ -93,8 +97,7 @@ def push(self:Intake,
     sr:int,         # its rate, Hz
 )->Iterator[Tensor]:
     "The grains that are complete with this block."
-    if number('the sample rate', sr, 384000) < 1000:
-        raise SgsvgError(f"the sample rate must be from 1000 to 384000 Hz, not {sr}")
+    _check_rate(sr)
     x, bad = _numbers(block)
     self.mended += bad
     if self.even is None:
@@ -816,7 +819,7 @@ class Pace:
         self.costs.append(seconds)
         if len(self.costs) < 7: return
         held = 1/median(self.costs)     # three rounds that warm up, or meet something else, say nothing
-        fits = next((i for i,s in enumerate(_SHARES) if s*self.fps <= held), len(_SHARES)-1)
+        fits = next((i for i,s in enumerate(_SHARES) if s*self.fps <= 1.02*held), len(_SHARES)-1)
         room = next((i for i,s in enumerate(_SHARES) if 1.15*s*self.fps <= held), len(_SHARES)-1)
         if held < .95*self.rate: self._change(fits, held)
         elif room < self.share: self._change(room, held)
@@ -900,6 +903,7 @@ def pcm(
 )->Iterator[tuple]:
     "The blocks of a pipe, as they come; half a sample at its end is dropped."
     if kind not in _PCM: raise SgsvgError(f"samples are {', '.join(_PCM)}, not {kind!r}")
+    _check_rate(sr)
     if not 1 <= whole('channels', channels) <= 64: raise SgsvgError(f"there are 1 to 64 channels, not {channels}")
     (form, full), rest = _PCM[kind], b''
     size = np.dtype(form).itemsize*channels

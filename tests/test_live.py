@@ -1,5 +1,6 @@
 "The engine as whoever plays it meets it: bad input, long streams, pauses; and the two commands."
-import re, shutil, threading, time, webbrowser
+import json, os, re, shutil, subprocess, sys, threading, time, webbrowser
+from pathlib import Path
 
 import numpy as np
 import pytest, torch
@@ -67,7 +68,7 @@ def size_of(engine):
     "Numbers that an engine keeps of what it heard."
     h, w = engine.hearing, engine.walk
     kept = h.piece, h.intake.held, h.ear.wave, h.ear.near, h.ear.who.cells, h.ear.who.power
-    return sum(x.nelement() for x in kept) + len(w.pulse.past) + len(w.states)
+    return sum(x.nelement() for x in kept) + len(h.pulse.past) + len(w.states)
 
 def test_silence_for_minutes_and_then_a_sound(model):
     "Nothing grows, nothing is no number, the picture rests; and the sound after it moves the picture at once."
@@ -100,6 +101,17 @@ def test_samples_that_are_none(model, tmp_path):
     found = steps(engine, blocks(x, RATE)) + list(engine.end())
     assert all(s.ws.isfinite().all() for s in found) and engine.hearing.intake.mended == 4000
     assert np.isfinite(Performance(tmp_path/'log').wave()).all()
+
+def test_silence_has_no_class(model, tmp_path):
+    "Live and in a file: nothing can be named where nothing is heard; a sound after it can."
+    nothing = torch.eye(10)[-1]
+    engine = Live(model)
+    quiet = [s.moment.probs for _ in range(20) for s in engine.push(torch.zeros(1, RATE), RATE)]
+    assert all(torch.equal(p, nothing) for p in quiet)
+    later = [s.moment.probs for s in steps(engine, blocks(tone(2., RATE), RATE))]
+    assert not torch.equal(later[-1], nothing)
+    file = write_sound(tmp_path/'a.wav', np.zeros((1, 22050), 'float32'), 22050)
+    assert all(torch.equal(m.probs, nothing) for m in live.hear_all(model, file))
 
 def test_two_engines_at_once(model):
     a, b = Live(model), Live(model, controls=Controls(seed=1))
@@ -149,6 +161,15 @@ def test_a_log_is_what_was_played(sr, model, tmp_path):
     again = torch.cat(list(log.paths(model)), 1)[0]
     assert len(log.script) > 3 and torch.equal(torch.stack([s.ws for s in played]), again)
 
+def test_a_full_disk_ends_the_log_and_not_the_performance(model, tmp_path):
+    said = []
+    engine = Live(model, log=Log(tmp_path/'log', say=said.append))
+    first = steps(engine, blocks(tone(1., RATE), RATE))
+    engine.log.samples = open('/dev/full', 'wb')
+    more = steps(engine, blocks(tone(1., RATE), RATE)) + list(engine.end())
+    assert len(first+more) == 30 and len(said) == 1 and 'the performance goes on' in said[0]
+    assert 0 <= RATE-Performance(tmp_path/'log').wave().shape[1] < live.GRAIN
+
 class Slow:
     "An engine whose pictures take a fifth of a second."
     def __init__(self, engine): self.engine, self.fps = engine, engine.fps
@@ -193,6 +214,54 @@ def test_a_log_that_was_cut_off_is_a_shorter_performance(log, tmp_path):
     f.write_bytes(f.read_bytes()[:4*RATE//2+3])
     assert replay(tmp_path/'cut', tmp_path/'o.mp4', 64) == 8
 
+def test_a_last_line_that_was_cut_off(log, tmp_path):
+    shutil.copytree(log, tmp_path/'cut')
+    f = tmp_path/'cut'/'log.jsonl'
+    f.write_text(f.read_text()[:-20])
+    cut = Performance(tmp_path/'cut')
+    assert cut.script == Performance(log).script[:-1] and cut.wave().shape == Performance(log).wave().shape
+    f.write_text(f.read_text().replace('"frame"', '"frame', 1))
+    with pytest.raises(SgsvgError, match='damaged'): Performance(tmp_path/'cut')
+
+WRONG = [('"fps": 15', '"rate of frames": 15'), ('"fps": 15', '"fps": 0'), ('"attack": 0.5', '"attack": 0'),
+    ('"channels": 1', '"channels": 0'), ('"ahead": 0.0', '"ahead": null'), ('"beside": []', '"beside": 3'),
+    ('"frame": 0', '"frame": "x"')]
+
+@pytest.mark.parametrize('old, new', WRONG)
+def test_a_log_with_a_fault(old, new, log, tmp_path, capsys):
+    shutil.copytree(log, tmp_path/'bad')
+    f = tmp_path/'bad'/'log.jsonl'
+    assert old in f.read_text()
+    f.write_text(f.read_text().replace(old, new))
+    assert cli.main(['replay', str(tmp_path/'bad')]) == 1
+    err = capsys.readouterr().err
+    assert err.count('\n') == 1 and 'is no log of a performance' in err
+
+SGSVG = [sys.executable, '-c', 'import sys; from sgsvg.cli import main; sys.exit(main(sys.argv[1:]))']
+
+def test_programs_feed_it_and_take_its_frames(tmp_path):
+    "A pipe that has two seconds at once, and stays open; one that takes a few frames and closes."
+    raw = (tone(2., RATE)*2**14).astype('<i2').T.tobytes()
+    done = subprocess.run([*SGSVG, 'live', '-', '--log', tmp_path/'log'], input=raw, capture_output=True)
+    assert done.returncode == 0 and done.stderr.startswith(b'sgsvg: 128x128, rgb24, 15 frames a second\n')
+    frames, rest = divmod(len(done.stdout), 128*128*3)
+    assert 10 < frames <= 30 and rest == 0 and Performance(tmp_path/'log').wave().shape[1] == 2*RATE
+    p = subprocess.Popen([*SGSVG, 'live', '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdin.write(raw)
+    p.stdin.flush()
+    assert len(p.stdout.read(100000)) == 100000
+    p.stdout.close()
+    try:
+        while p.poll() is None: p.stdin.write(raw[:8820])
+    except BrokenPipeError: pass
+    assert p.wait(60) == 0 and b'Traceback' not in p.stderr.read()
+
+@pytest.mark.parametrize('wrong', [['--rate', '3'], ['--channels', '0'], ['--model', 'none.safetensors']])
+def test_programs_are_told_what_is_wrong(wrong):
+    done = subprocess.run([*SGSVG, 'live', '-', *wrong], input=bytes(9000), capture_output=True)
+    assert done.returncode == 1 and done.stdout == b'' and done.stderr.splitlines()[-1].startswith(b'sgsvg: ')
+    assert b'Traceback' not in done.stderr
+
 def test_replay_in_a_shell(log, tmp_path, capsys):
     assert cli.main(['replay', str(log), '-o', str(tmp_path/'o.mp4'), '--size', '64']) == 0
     assert capsys.readouterr().out == f'{tmp_path/"o.mp4"}\n' and (tmp_path/'o.mp4').stat().st_size > 1000
@@ -200,6 +269,9 @@ def test_replay_in_a_shell(log, tmp_path, capsys):
         assert cli.main(['replay', str(bad[0]), '-o', str(bad[1])]) == 1
         assert capsys.readouterr().err.count('\n') == 1
     assert not (tmp_path/'x.mp4').exists()
+    shutil.copytree(log, tmp_path/'mine')
+    assert cli.main(['replay', str(tmp_path/'mine') + '/', '--size', '64']) == 0
+    assert capsys.readouterr().out == f'{tmp_path/"mine"}.mp4\n' and (tmp_path/'mine.mp4').is_file()
 
 def test_the_studio_without_a_browser_says_so_in_one_line(tmp_path, capsys, monkeypatch):
     def none(): raise webbrowser.Error
@@ -212,6 +284,19 @@ def test_the_studio_without_a_browser_says_so_in_one_line(tmp_path, capsys, monk
     said = capsys.readouterr()
     assert said.err.count('\n') == 1 and 'browser' in said.err and len(ran) == 1
     assert (tmp_path/'studio.ipynb').is_file() and cli.main(['studio', str(tmp_path/'none.wav')]) == 1
+
+@pytest.mark.parametrize('lesson', [True, False])
+def test_the_notebook_of_the_studio(lesson, tmp_path, monkeypatch):
+    "With the lesson or without; another's studio.ipynb is left alone, a lesson that is there is taken."
+    if not lesson: monkeypatch.setattr(cli, '__file__', str(tmp_path/'sgsvg'/'cli.py'))
+    (tmp_path/'studio.ipynb').write_text('{}')
+    found = cli._lesson(tmp_path)
+    assert found.name == 'studio-2.ipynb' and cli._lesson(tmp_path) == found
+    cells = json.loads(found.read_text())['cells']
+    assert (len(cells) > 3) == lesson and any('from sgsvg.studio import Studio' in ''.join(c['source']) for c in cells)
+    assert (tmp_path/'studio.ipynb').read_text() == '{}'
+    if os.geteuid() != 0: (tmp_path/'shut').mkdir(mode=0o500)
+    assert cli._lesson(tmp_path/'shut').is_file()
 
 @pytest.fixture
 def desk(model, tmp_path, monkeypatch):
@@ -282,6 +367,48 @@ def test_hands_and_the_page_at_once(desk):
     for t in threads: t.join()
     assert (desk.controls['dial 1'], desk.controls['dial 2'], desk.controls.seed) == (1.99, 1.99, 199)
     assert sent[-1]['controls'] == desk.controls.as_dict() and lines(sent) == []
+
+def test_two_views_of_one_studio(desk, tmp_path):
+    "Each has its own answers; the second does not end what the first plays; both know what was moved."
+    desk, sent, ask = desk
+    file = write_sound(tmp_path/'a.wav', tone(1.), 22050)
+    ask('sound', file.read_bytes(), name='a.wav', view='one', id=0)
+    def told(view): return any(m['kind'] == 'heard' and m['first'] + m['n'] == 15 and m['to'] == view for m in sent)
+    until(lambda: told(None))
+    for view, t in (('one', 3), ('two', 9)): ask('frame', t=t, view=view)
+    assert [(m['to'], m['t']) for m in sent if m['kind'] == 'frame'] == [('one', 3), ('two', 9)]
+    sent.clear()
+    ask('hello', view='two')
+    until(lambda: told('two'))
+    assert {m['to'] for m in sent} == {'two'}
+    sent.clear()
+    ask('set', side=0, t=0, view='one', controls=Controls(seed=3).as_dict())
+    assert [(m['but'], m['controls']['seed']) for m in sent] == [('one', 3)]
+    ask('live', on=True, view='one')
+    playing = desk.live
+    for message in (dict(do='hello'), dict(do='live', on=True), dict(do='sound', path=file), dict(do='beside', path=file)):
+        desk.handle(dict(message, view='two'))
+        assert desk.live is playing
+        assert sent[-1]['to'] == 'two' and ('another view' in sent[-1]['line'] or 'end the performance' in sent[-1]['line'])
+    assert not any(m['kind'] == 'over' and m['to'] != 'two' for m in sent)
+    ask('live', on=False, view='one')
+
+def test_a_sound_that_is_replaced_while_it_is_heard_says_nothing_more(desk, tmp_path):
+    desk, sent, ask = desk
+    long, short = (write_sound(tmp_path/f'{s}.wav', tone(s), 22050) for s in (60., 1.))
+    ask('sound', path=long)
+    ask('sound', path=short)
+    until(lambda: not any('_tell_heard' in t.name for t in threading.enumerate()))
+    assert lines(sent) == [] and [m['name'] for m in sent if m['kind'] == 'sound'] == [long.name, short.name]
+
+def test_a_performance_that_the_disk_or_the_machine_ends_says_so(desk, monkeypatch):
+    desk, sent, ask = desk
+    def broken(*a): raise OSError('no space left')
+    monkeypatch.setattr(Live, 'draw', broken)
+    ask('live', on=True)
+    mic(ask)
+    until(lambda: desk.live is None)
+    assert 'the performance ended: OSError: no space left' in lines(sent)
 
 def test_two_studios_at_once(model, tmp_path):
     "In one folder: the pictures of each are those that it has alone, and no file is lost."

@@ -178,6 +178,53 @@ def test_two_models(page):
     says(page, 'none.safetensors')
     page.get_by_label('compare').uncheck()
 
+def test_what_is_refused_goes_back(page):
+    "A number that cannot be, a model that is not there; and the next change is taken."
+    for name, wrong, words in (('seed', '1.5', 'seed must be a whole number'), ('seed', '', 'seed must be'),
+                               ('model', 'nomodel', 'nomodel')):
+        field = page.get_by_label(name, exact=True).first
+        before = field.input_value()
+        if wrong: typed(field, wrong)
+        else:
+            field.press('Control+a')
+            field.press('Delete')
+            field.press('Enter')
+        says(page, words)
+        page.wait_for_timeout(300)
+        assert page.get_by_label(name, exact=True).first.input_value() == before
+    seek(page, 60)
+    before = pixels(page)
+    typed(page.get_by_label('seed', exact=True).first, '11')
+    changed(page, before)
+
+def test_a_bad_file_leaves_the_good_one(page, place):
+    (place/'junk.wav').write_bytes(b'junk'*1000)
+    source = page.evaluate("document.querySelector('.sgsvg-studio audio').src")
+    seek(page, 40)
+    page.set_input_files('input.sound', str(place/'junk.wav'))
+    says(page, '^junk.wav: cannot be read')
+    assert page.evaluate("document.querySelector('.sgsvg-studio audio').src") == source
+    seek(page, 41)
+
+def test_moves_while_it_plays_are_seen_again(page):
+    "And forgotten with one button."
+    typed(page.get_by_label('seed', exact=True).first, '3')
+    seek(page, 20)
+    early = pixels(page)
+    page.evaluate("document.querySelector('.sgsvg-studio audio').play()")
+    until(page, "document.querySelector('.sgsvg-studio .picture').dataset.frame > 35")
+    typed(page.get_by_label('seed', exact=True).first, '8')
+    button = page.get_by_role('button', name='take these controls for the whole sound')
+    button.first.wait_for()
+    page.evaluate("document.querySelector('.sgsvg-studio audio').pause()")
+    page.wait_for_timeout(500)
+    seek(page, 21)
+    seek(page, 20)
+    assert apart(early, pixels(page)) < 1
+    button.first.click()
+    changed(page, early)
+    assert not button.first.is_visible()
+
 def focus(page):
     "What has the focus, by its name."
     return page.evaluate("""(e => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent || e.tagName)(
@@ -371,6 +418,35 @@ def after_bursts(heard, moved):
         first = [t for t, m in moved if calm and at < t < at+1500 and m > 2*max(calm)]
         if first: waits.append(first[0]-at)
     return waits
+
+def test_two_views_in_one_notebook(another, place):
+    "The second shows what there is; it ends nothing, and each has the frames that it asks for."
+    clicks(place/'mic.wav')
+    page = another('views.ipynb', place/'mic.wav', 'studio')
+    give(page)
+    seek(page, 50)
+    run(page, 1)
+    second = page.locator('.sgsvg-studio').nth(1)
+    second.wait_for()
+    shown = "document.querySelectorAll('.sgsvg-studio')[1].parentElement.studio"
+    until(page, f'{shown}.sides[0].picture.dataset.frame == 0 && {shown}.audio.src')
+    assert frame(page) == 50
+    page.evaluate(f'{shown}.seek(9)')
+    until(page, f'{shown}.sides[0].picture.dataset.frame == 9')
+    assert frame(page) == 50
+    live(page)
+    until(page, 'seen.length > 10')
+    page.evaluate(f"{shown}.send({{ do: 'hello' }})")
+    second.get_by_role('button', name='live').click()
+    until(page, f"/another view/.test({shown}.status.textContent) && !{shown}.context")
+    n = page.evaluate('seen.length')
+    until(page, f'seen.length > {n+10}')
+    page.get_by_role('button', name='explain').first.click()
+    says(page, 'end the performance before you ask why')
+    page.get_by_role('button', name='end').first.click()
+    says(page, 'holds what was played')
+    wait_frame(page, 50)    # the file is there again, and its moments
+    until(page, "document.querySelector('.sgsvg-studio').parentElement.studio.moments.rows.length == 150")
 
 LEFT = """import time, threading
 while studio.desk.live is not None: time.sleep(.1)
