@@ -256,6 +256,7 @@ class Desk:
         self.told = None                    # the `Take` that the page is told of
         self.playing = False                # is the sound heard on the page?
         self.live = self.inbox = None       # what plays without a file
+        self.player = None                  # the view whose microphone it is
         self.turn = threading.RLock()       # controls are changed by the page, and by hands elsewhere
 
     def _side(self, model)->Side:
@@ -543,12 +544,13 @@ QUIET = 20.   # seconds after which a microphone that sends nothing, not even si
 
 @patch
 def do_live(self:Desk, message:dict):
-    "Play what comes from a microphone; `on` is false at its end."
-    if not message['on']: return self._end_live()
+    "Play what comes from a microphone; `on` is false at its end, which only the page that began can tell."
+    view = message.get('view')
+    if not message['on']: return self._end_live() if view == self.player else None
     if self.live:
-        self.send(dict(kind='over', to=message.get('view')), [])
+        self.send(dict(kind='over', to=view), [])
         raise SgsvgError(f'another view of this studio plays live; if it is gone, that ends after {QUIET:g} s')
-    s, folder = self.sides[0], self._claimed('studio-live')
+    s, folder, self.player = self.sides[0], self._claimed('studio-live'), view
     self.inbox = inbox = Inbox(quiet=QUIET, say=self.say)
     try:
         log = Log(folder, s.name, self.say)

@@ -386,6 +386,7 @@ def test_two_views_of_one_studio(desk, tmp_path):
     assert [(m['but'], m['controls']['seed']) for m in sent] == [('one', 3)]
     ask('live', on=True, view='one')
     playing = desk.live
+    ask('live', on=False, view='two')
     for message in (dict(do='hello'), dict(do='live', on=True), dict(do='sound', path=file), dict(do='beside', path=file)):
         desk.handle(dict(message, view='two'))
         assert desk.live is playing

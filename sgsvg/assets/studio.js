@@ -77,7 +77,8 @@ class Charts {
     const g = this.mel.getContext('2d')
     if (why) this.map(g, why, s => x(s * fps - .5))
     g.strokeStyle = '#fff'
-    g.strokeRect(x(t - box / 2 * fps), 1, box * fps / n * 720, 158)
+    this.note.hidden = !box
+    if (box) g.strokeRect(x(t - box / 2 * fps), 1, box * fps / n * 720, 158)
     this.curves(this.lines, moments, first, n, this.classes.map((_, i) => [3 + i, COLOURS[i % 5]]))
     this.curves(this.loud, moments, first, n, [[0, ink]])
     const now = moments.rows[Math.max(0, t)]
@@ -450,7 +451,7 @@ class Page {
     }
     const now = performance.now(), drawn = [this.t, this.moments.rows.length, this.why?.t].join()
     if (drawn !== this.drawn && now - this.drawnAt > 90) {   // charts leave the machine to the picture
-      this.charts.draw(this.moments, this.fps, this.t, this.why, this.box)
+      this.charts.draw(this.moments, this.fps, this.t, this.why, this.context ? 0 : this.box)
       this.drawn = drawn
       this.drawnAt = now
     }

@@ -380,7 +380,7 @@ WATCH = """() => {
 def live(page):
     "The microphone open, and some pictures of what it hears."
     page.evaluate(WATCH)
-    page.get_by_role('button', name='live').click()
+    page.get_by_role('button', name='live').first.click()
     until(page, 'window.seen && window.seen.length > 5')
 
 def test_a_microphone_and_how_late_it_is(another, place):
