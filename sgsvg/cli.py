@@ -612,6 +612,7 @@ def _notebook():
     kernel = dict(name='python3', display_name='Python 3', language='python')
     return json.dumps(dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5))
 
+# %% ../nbs/92_cli.ipynb #bd939d5c
 def _lesson(folder=Path()):
     "A copy of it in a folder: the one that is there, or a new one; of a name that nobody has taken for something else."
     import tempfile
@@ -669,7 +670,7 @@ def _live_command(sub):
     p.add_argument('source', metavar='-|SOUND', help='raw samples on stdin, or a file, played in real time')
     p.add_argument('--rate', type=_whole, default=44100, metavar='HZ', help='of the samples (default: 44100)')
     p.add_argument('--channels', type=_whole, default=1, metavar='N', help='of the samples, in turn (default: 1)')
-    p.add_argument('--format', choices=('s16le', 's32le', 'f32le'), default='s16le', help='of a sample (default: s16le)')
+    p.add_argument('--format', choices=('s16le', 's32le', 'f32le'), default='s16le', help='default: s16le')
     p.add_argument('-o', '--out', default='-', metavar='FRAMES|-', help='a file, or a pipe (default: stdout)')
     p.add_argument('--log', metavar='FOLDER', help='keep the performance, for sgsvg replay')
     p.add_argument('--model', default='default', metavar='default|paper|FILE',
@@ -677,6 +678,7 @@ def _live_command(sub):
     p.add_argument('--seed', type=_whole, default=0, metavar='N', help='another seed, another landscape (default: 0)')
     return p, live_
 
+# %% ../nbs/92_cli.ipynb #a7359f86
 def _blocks(args):
     "What `sgsvg live` hears. Of stdin a reader of our own: Python's would be locked at the end, by who still reads."
     import io
@@ -685,6 +687,7 @@ def _blocks(args):
     pipe = io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
     return live.in_time(live.pcm(pipe, args.rate, args.channels, args.format))
 
+# %% ../nbs/92_cli.ipynb #980a4f98
 def live_(args:argparse.Namespace):
     "`sgsvg live`"
     from sgsvg import audio, live

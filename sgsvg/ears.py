@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .audio import MelSpec, SILENCE, SMALL_MEL, first_pass, mel_bands, mel_columns, n_frames, resample, stream
@@ -241,12 +242,7 @@ class Listener:
         self.power, self.column = torch.zeros(EAR_MEL.n_mels, 0), 0
         self.cells, self.cell = torch.zeros(0, ear.kwargs['channels'][-1]), 0
         self.t, self.top = 0, torch.tensor(float(top))
-        self.sounds, self.sound = torch.zeros(0, dtype=torch.bool), 0   # which columns sound, and the number of the first
-
-    def take(self, power:Tensor):
-        "More mel columns, `(96,k)`."
-        self.power = torch.cat([self.power, power], 1)
-        self.sounds = torch.cat([self.sounds, power.amax(0) > EAR_MEL.n_fft*SILENCE**2])
+        self.sounds, self.sound = torch.zeros(0, dtype=torch.bool), 0   # which columns sound; the number of the first
 
     def place(self, t:Tensor):
         "Where video frames `t` fall, counted in cells from the first."
@@ -272,12 +268,6 @@ class Listener:
         self.forget()
         return Heard(probs, _strength(power, top), features)
 
-    def _any(self, at:Tensor)->Tensor:
-        "Is there a sound in what is heard at these places, cells from the first? In silence there is nothing to name."
-        n = self.reach*CELL+MARGIN
-        at = (at*CELL).long() - self.sound
-        return torch.stack([self.sounds[max(0, i-n):max(0, i+n)].any() for i in at.tolist()])
-
     def forget(self):
         "Drop the columns and cells that no later frame needs."
         column = int((self.t+.5)/self.fps*EAR_MEL.sr/EAR_MEL.hop)-8
@@ -287,6 +277,20 @@ class Listener:
         c = max(0, column-self.reach*CELL-MARGIN-self.sound)
         self.sounds, self.sound = self.sounds[c:], self.sound+c
         self.cells, self.cell = self.cells[b:], self.cell+b
+
+# %% ../nbs/58_ears.ipynb #3bbac02b
+@patch
+def take(self:Listener, power:Tensor):
+    "More mel columns, `(96,k)`."
+    self.power = torch.cat([self.power, power], 1)
+    self.sounds = torch.cat([self.sounds, power.amax(0) > EAR_MEL.n_fft*SILENCE**2])
+
+@patch
+def _any(self:Listener, at:Tensor)->Tensor:
+    "Is there a sound in what is heard at these places, cells from the first? In silence there is nothing to name."
+    n = self.reach*CELL+MARGIN
+    at = (at*CELL).long() - self.sound
+    return torch.stack([self.sounds[max(0, i-n):max(0, i+n)].any() for i in at.tolist()])
 
 # %% ../nbs/58_ears.ipynb #72f95b62
 def _counted(blocks:Iterable[Tensor], count:list)->Iterator[Tensor]:

@@ -494,18 +494,21 @@ class Walk:
         self.states = {}                # of the model's walk, by sound and scene
         self.target = self.last = None  # what a step holds, and the code that left
 
-    def mark(self)->tuple:
-        "Where it stands, for `back`."
-        return dict(self.states), self.target, self.last, self.dice.get_state()
-
-    def back(self, mark:tuple):
-        "Stand there again."
-        states, self.target, self.last, dice = mark
-        self.states = dict(states)
-        self.dice.set_state(dice)
-
     @property
     def bands(self)->list: return self.model.trajectory.bands
+
+# %% ../nbs/73_live.ipynb #e471d2d0
+@patch
+def mark(self:Walk)->dict:
+    "Where it stands, for `back`."
+    return dict(states=dict(self.states), target=self.target, last=self.last, dice=self.dice.get_state())
+
+@patch
+def back(self:Walk, mark:dict):
+    "Stand there again."
+    self.states = dict(mark['states'])
+    self.target, self.last = mark['target'], mark['last']
+    self.dice.set_state(mark['dice'])
 
 # %% ../nbs/73_live.ipynb #a836a750
 @patch
@@ -523,18 +526,21 @@ def _codes(self:Walk, key, ms:list, t:int, z:Tensor)->Tensor:
     if self.by_ear:
         probs, loud = torch.stack([m.probs for m in ms]), torch.tensor([m.loud for m in ms])
         path, (_, state) = self.model.walk_heard(probs, loud, z, self.fps, (t, state or (None, None)))
-    else: path, state = self.model.walk(torch.stack([m.window for m in ms])[None], self._noise(z, len(ms)), self.fps, state)
+    else:
+        windows = torch.stack([m.window for m in ms])[None]
+        path, state = self.model.walk(windows, self._noise(z, len(ms)), self.fps, state)
     self.states[key] = state
     return path[0]
 
 # %% ../nbs/73_live.ipynb #df64aafd
 @patch
 def _noise(self:Walk, z:Tensor, T:int)->Tensor:
-    "What a seed adds `(1,T,num_ws,w_dim)`, or 1 for all: the scene, or in the variant `paper` new noise for each frame."
+    "What a seed adds `(1,T,num_ws,w_dim)`, or 1 for all: the scene, or in the variant `paper` new noise every frame."
     scene = scene_noise(self.model.generator, z).transpose(0, 1)
     if self.model.noise_kind != 'step': return scene
     return torch.cat([step_noise(scene[:,:1], generator=self.dice) for _ in range(T)], 1)
 
+# %% ../nbs/73_live.ipynb #5d6c00f1
 @patch
 def _rest(self:Walk, t:int, T:int, z:Tensor)->Tensor:
     "The scene at rest, `(T,num_ws,w_dim)`, or 1 for all: a calm landscape without a sound, or the middle of all codes."
@@ -555,7 +561,8 @@ def steps(self:Walk,
     c, each = controls, list(zip(*heard))
     at = [c.at(curves_of(m)) for m in each[0]]
     def of(name): return torch.tensor([o[name] for o in at])[:,None]
-    t, z = each[0][0].t, self._scene(c, of('walk'))
+    t = each[0][0].t
+    z = self._scene(c, of('walk'))
     found = {k: self._codes((k, 'scene'), each[min(k, len(each)-1)], t, z) for k in set(c.sounds)}
     w = self._by_bands(found, c.sounds)
     w = self._pulled(w, self._rest(t, len(at), z) if (of('strength') != 1).any() else w, of('strength'))
@@ -565,6 +572,7 @@ def steps(self:Walk,
     w = self._pulled(w, self.model.generator.mapping.w_avg, of('truncation'))
     return self._kept(self._timed(w, each[0], c.step), c, of('memory'))
 
+# %% ../nbs/73_live.ipynb #93790872
 @patch
 def step(self:Walk,
     heard:list,         # as an item of those of `steps`
@@ -581,6 +589,7 @@ def _by_bands(self:Walk, found:dict, sounds:tuple)->Tensor:
     for (lo, hi), k in zip(self.bands, sounds): w[:,lo:hi] = found[k][:,lo:hi]
     return w
 
+# %% ../nbs/73_live.ipynb #3af04127
 @patch
 def _pulled(self:Walk, w:Tensor, rest:Tensor, share:Tensor)->Tensor:
     "On the line from `rest` through `w`: there at 0, here at 1, beyond above."
@@ -604,6 +613,7 @@ def _timed(self:Walk, w:Tensor, ms:list, step:str)->Tensor:
         out.append(self.target)
     return torch.stack(out)
 
+# %% ../nbs/73_live.ipynb #e91f6f01
 @patch
 def _kept(self:Walk, w:Tensor, c:Controls, memory:Tensor)->Tensor:
     "With bands that stand still, and memory."
@@ -729,7 +739,8 @@ class Inbox:
         say:Callable=warnings.warn, # takes the line that says that sound was lost, once
     ):
         self.blocks, self.ready = deque(), threading.Condition()
-        self.most, self.quiet, self.say = most, quiet, say
+        self.most, self.quiet = most, quiet
+        self.say = say
         self.waiting = 0.       # seconds
         self.lost = 0.          # seconds
         self.over = None        # True at the end, or the error that was the end
@@ -749,12 +760,13 @@ def put(self:Inbox,
         if self.waiting > self.most and not wait: self._lose()
         self.ready.notify_all()
 
+# %% ../nbs/73_live.ipynb #2f10dcd4
 @patch
 def _lose(self:Inbox):
     "Drop what is oldest."
     if not self.lost: self.say('sound comes faster than it can be heard here: some of it is lost')
     while self.waiting > self.most and len(self.blocks) > 1:
-        old, rate, _ = self.blocks.popleft()
+        old, rate = self.blocks.popleft()[:2]
         self.waiting -= old.shape[-1]/rate
         self.lost += old.shape[-1]/rate
 
@@ -796,7 +808,7 @@ def fed(
     return inbox
 
 # %% ../nbs/73_live.ipynb #20faf2b6
-_SHARES = 1, 4/5, 2/3, *(1/k for k in range(2, 61))   # of the rate, that may be shown: of 15 frames 15, 12, 10, 7.5, 5, ...
+_SHARES = 1, 4/5, 2/3, *(1/k for k in range(2, 61))     # that may be shown: of 15 frames 15, 12, 10, 7.5, 5, ...
 
 class Pace:
     "The rate that can be held: `shows` says which frames are drawn."
@@ -814,21 +826,27 @@ class Pace:
         "Is frame `t` one of those that are drawn?"
         return int((t+1)*_SHARES[self.share] + 1e-6) > int(t*_SHARES[self.share] + 1e-6)
 
-    def took(self, seconds:float):
-        "A round of hearing, drawing and showing took so long."
-        self.costs.append(seconds)
-        if len(self.costs) < 7: return
-        held = 1/median(self.costs)     # three rounds that warm up, or meet something else, say nothing
-        fits = next((i for i,s in enumerate(_SHARES) if s*self.fps <= 1.02*held), len(_SHARES)-1)
-        room = next((i for i,s in enumerate(_SHARES) if 1.15*s*self.fps <= held), len(_SHARES)-1)
-        if held < .95*self.rate: self._change(fits, held)
-        elif room < self.share: self._change(room, held)
+# %% ../nbs/73_live.ipynb #f9f5b818
+@patch
+def took(self:Pace, seconds:float):
+    "A round of hearing, drawing and showing took so long."
+    self.costs.append(seconds)
+    if len(self.costs) < 7: return
+    held = 1/median(self.costs)     # three rounds that warm up, or meet something else, say nothing
+    if held < .95*self.rate: self._change(self._fits(1.02*held), held)
+    elif (higher := self._fits(held/1.15)) < self.share: self._change(higher, held)
 
-    def _change(self, share, held):
-        self.share = share
-        self.costs.clear()
-        line = f'{held:.1f} frames a second can be held here: {self.rate:.3g} of {self.fps:g} are shown'
-        if self.say: self.say(line)
+@patch
+def _fits(self:Pace, rate:float)->int:
+    "The largest share that needs no more than this rate."
+    return next((i for i,s in enumerate(_SHARES) if s*self.fps <= rate), len(_SHARES)-1)
+
+@patch
+def _change(self:Pace, share, held):
+    self.share = share
+    self.costs.clear()
+    line = f'{held:.1f} frames a second can be held here: {self.rate:.3g} of {self.fps:g} are shown'
+    if self.say: self.say(line)
 
 # %% ../nbs/73_live.ipynb #03488f71
 class Shown(NamedTuple):
@@ -942,7 +960,8 @@ class Log:
         model:str='default',    # the name or the file of the model that is played, for `replay`
         say:Callable=warnings.warn, # takes the line that says that the disk takes no more
     ):
-        self.folder, self.model, self.say = Path(folder), str(model), say
+        self.folder, self.model = Path(folder), str(model)
+        self.say = say
         if not model_file(model).is_file(): raise SgsvgError(f"no model file {model}: check the name")
         if self.folder.is_file() or self.folder.is_dir() and any(self.folder.iterdir()):
             raise SgsvgError(f"{folder} is not empty: give the log a folder of its own")
@@ -1027,22 +1046,26 @@ class Performance:
         except (OSError, ValueError): raise SgsvgError(f"{folder}/log.jsonl cannot be read: is it damaged?") from None
         try:
             self.settings, *rest = lines
-            self.fps, self.model = number('fps', self.settings['fps'], 1000), str(self.settings['model'])
-            self.engine = [float(self.settings['ahead']), Reference(**self.settings['reference']), self.settings['patience']]
+            self._set_up(**self.settings)
             self.channels = next((int(o['channels']) for o in rest if 'channels' in o), 1)
             self.script = [(int(o['frame']), controls_of(o['controls'])) for o in rest if 'frame' in o]
-            self.beside = [self.folder/n for n in self.settings['beside']]
             if not 1 <= self.channels <= _MOST: raise ValueError(f'{self.channels} channels')
         except (ValueError, KeyError, TypeError, AttributeError, SgsvgError) as e:
-            why = f'without {e}' if isinstance(e, KeyError) else e
-            raise SgsvgError(f"{folder}/log.jsonl is no log of a performance ({why})") from None
+            raise SgsvgError(f"{folder}/log.jsonl is no log of a performance ({type(e).__name__}: {e})") from None
 
-    def wave(self)->np.ndarray:
-        "The sound, `(channels,samples)` float32, left on the disk."
-        file = self.folder/'sound.f32'
-        n = file.stat().st_size//4//self.channels if file.is_file() else 0
-        if not n: raise SgsvgError(f"{self.folder} holds no sound: nothing was played")
-        return np.memmap(file, '<f4', 'c', shape=(n, self.channels)).T
+    def _set_up(self, *, model, fps, ahead, reference, patience, beside, **_):
+        self.model, self.fps = str(model), number('fps', fps, 1000)
+        self.engine = [float(ahead), Reference(**reference), patience]
+        self.beside = [self.folder/n for n in beside]
+
+# %% ../nbs/73_live.ipynb #6453bcad
+@patch
+def wave(self:Performance)->np.ndarray:
+    "The sound, `(channels,samples)` float32, left on the disk."
+    file = self.folder/'sound.f32'
+    n = file.stat().st_size//4//self.channels if file.is_file() else 0
+    if not n: raise SgsvgError(f"{self.folder} holds no sound: nothing was played")
+    return np.memmap(file, '<f4', 'c', shape=(n, self.channels)).T
 
 # %% ../nbs/73_live.ipynb #fed55289
 @patch

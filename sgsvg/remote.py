@@ -89,7 +89,8 @@ def osc(
     def take(address, *values): remote.put(address.removeprefix('/sgsvg/'), values[0] if values else None)
     dispatch.set_default_handler(take)
     try: s = _extra('pythonosc.osc_server').BlockingOSCUDPServer((host, port), dispatch)
-    except (OSError, OverflowError, TypeError) as e: raise SgsvgError(f"cannot listen for OSC at {host}:{port}: {e}") from None
+    except (OSError, OverflowError, TypeError) as e:
+        raise SgsvgError(f"cannot listen for OSC at {host}:{port}: {e}") from None
     threading.Thread(target=s.serve_forever, daemon=True).start()
     return s
 

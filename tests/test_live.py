@@ -1,6 +1,5 @@
 "The engine as whoever plays it meets it: bad input, long streams, pauses; and the two commands."
 import json, os, re, shutil, subprocess, sys, threading, time, webbrowser
-from pathlib import Path
 
 import numpy as np
 import pytest, torch
@@ -387,10 +386,10 @@ def test_two_views_of_one_studio(desk, tmp_path):
     ask('live', on=True, view='one')
     playing = desk.live
     ask('live', on=False, view='two')
-    for message in (dict(do='hello'), dict(do='live', on=True), dict(do='sound', path=file), dict(do='beside', path=file)):
-        desk.handle(dict(message, view='two'))
+    for do in ('hello', 'live', 'sound', 'beside'):
+        ask(do, on=True, path=file, view='two')
         assert desk.live is playing
-        assert sent[-1]['to'] == 'two' and ('another view' in sent[-1]['line'] or 'end the performance' in sent[-1]['line'])
+        assert sent[-1]['to'] == 'two' and re.search('another view|end the performance', sent[-1]['line'])
     assert not any(m['kind'] == 'over' and m['to'] != 'two' for m in sent)
     ask('live', on=False, view='one')
 
