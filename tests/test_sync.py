@@ -82,6 +82,21 @@ def test_the_story_is_made_from_the_figures():
 def test_readme_is_made_from_the_index():
     assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(NBS/'index.ipynb'), 'run `make readme`'
 
+def made(nb):
+    "What the Markdown of each code cell is now, and what is stored."
+    names = {}
+    for c in cells(nb):
+        *body, last = ast.parse(c['source']).body
+        exec(compile(ast.Module(body, []), nb.name, 'exec'), names)
+        now = eval(compile(ast.Expression(last.value), nb.name, 'eval'), names).data
+        yield now, ''.join(c['outputs'][0]['data']['text/markdown'])
+
+@pytest.mark.parametrize('name', ['index', 'reference'])
+def test_tables_are_made_from_the_files(name, monkeypatch):
+    monkeypatch.chdir(NBS)
+    again = f'run nbs/{name}.ipynb again, then `make readme`'
+    for now, stored in made(NBS/f'{name}.ipynb'): assert now == stored, again
+
 @pytest.mark.parametrize('name', ['house', 'method'])
 def test_pictures_are_drawn_from_the_tree(name):
     assert (NBS/f'images/{name}.svg').read_text(encoding='utf-8') == getattr(draw, name)(), 'run `make readme`'
@@ -96,6 +111,10 @@ def test_the_house_has_every_room_and_lane():
     high, low = draw.imports(), draw.numbers()
     between = {(low[a]//10, low[b]//10) for a in high for b in high[a] if low[a]//10 != low[b]//10}
     assert found.count('<circle') == len(between) and all(a > b for a, b in between)
+
+def test_cells_of_the_front_tables_are_short():
+    rows = [line for line in (ROOT/'README.md').read_text(encoding='utf-8').split('\n') if line.startswith('|')]
+    assert [c for row in rows for c in row.split('|') if len(c.split()) > 12] == []
 
 def test_readme_links_lead_somewhere():
     to = re.findall(r'\]\(([^)\s]+)\)', (ROOT/'README.md').read_text(encoding='utf-8'))
