@@ -42,7 +42,8 @@ STYLE = '''
   .ground { fill: var(--ground) } .box { fill: var(--box); stroke: var(--line) }
   .net { fill: var(--box); stroke: var(--c); stroke-width: 2 }
   .way { fill: none; stroke: var(--line); stroke-width: 1.6 } .own { fill: none; stroke: var(--c); stroke-width: 1.8 }
-  .dash { stroke-dasharray: 5 4 } .thin { stroke-width: 1; stroke-dasharray: 2 3 } .dot { fill: var(--c) } .tip { fill: var(--c, var(--line)) } .named { fill: var(--c) }
+  .dash { stroke-dasharray: 5 4 } .thin { stroke-width: 1; stroke-dasharray: 2 3 }
+  .dot { fill: var(--c) } .tip { fill: var(--c, var(--line)) } .named { fill: var(--c) }
 '''
 
 

@@ -15,7 +15,8 @@ from draw import FLOORS
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = '''<style>nav { font: 13px/1.7 sans-serif; padding: .6em 1.5em; border-bottom: 1px solid #8884 }
 nav a { margin-right: .9em } nav details { display: inline-block; vertical-align: top; margin-right: 1.2em }
-nav details a { display: block } nav summary { cursor: pointer } math[display=block] { margin: .8em 0; font-size: 1.15em }
+nav details a { display: block } nav summary { cursor: pointer }
+math[display=block] { margin: .8em 0; font-size: 1.15em }
 </style><nav>%s</nav>'''
 CODE = re.compile(r'(```.*?```|`[^`\n]*`)', re.S)
 MATH = re.compile(r'\$\$(.+?)\$\$|(?<![\\\w$])\$(?=[^\s$])([^$]+?)(?<=\S)\$(?![\d$])', re.S)
@@ -84,8 +85,10 @@ def links(to, here):
     up, found = '../'*(len(here.parts)-1), {}
     for page in to.values(): found.setdefault(section(page), []).append(page)
     def line(pages): return ' '.join(f'<a href="{up}{p.as_posix()}">{p.stem}</a>' for p in pages)
-    groups = [f'<details><summary>{k}</summary>{line(v)}</details>' for k, v in sorted(found.items(), key=lambda o: o[0] != 'walkthroughs') if k]
-    return HEAD % (line(found['']) + '<br>' + ''.join(groups))
+    alone = found.pop('')
+    order = sorted(found, key=lambda name: name != 'walkthroughs')   # these first
+    groups = [f'<details><summary>{name}</summary>{line(found[name])}</details>' for name in order]
+    return HEAD % (line(alone) + '<br>' + ''.join(groups))
 
 
 def convert(nbs, out):
