@@ -46,7 +46,8 @@ readme: setup
 	@$(PY) tools/used.py
 	@$(PY) tools/make_readme.py
 
-site: setup
+site:
+	@sh .ci/setup site
 	@$(PY) tools/site.py
 
 clean:

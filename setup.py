@@ -57,7 +57,9 @@ mido>=1.3,<2
 python-rtmidi>=1.5,<2
 '''.split()
 
-tests = slurm + remote + '''
+site = ['latex2mathml>=3.78,<4']   # equations of `make site` that need no network
+
+tests = slurm + remote + site + '''
 pytest>=8.4
 pytest-timeout>=2.3
 pytest-xdist>=3.6
@@ -94,7 +96,7 @@ setup(
     package_data={'sgsvg': ['assets/*']},
     python_requires='>=3.11,<3.13',
     install_requires=required,
-    extras_require=dict(slurm=slurm, remote=remote, studio=studio, test=tests, dev=dev),
+    extras_require=dict(slurm=slurm, remote=remote, studio=studio, site=site, test=tests, dev=dev),
     cmdclass=dict(build_py=Build),
     entry_points={'console_scripts': ['sgsvg=sgsvg.cli:main'], 'nbdev': ['sgsvg=sgsvg._modidx:d']},
     zip_safe=False,

@@ -6,7 +6,7 @@
 __all__ = ['GRID_KEYS', 'OWN', 'WAYS', 'WHERE', 'expand', 'read_grid', 'experiments', 'find_notebook', 'parameters', 'resolve',
            'run_id', 'Plan', 'plan', 'status', 'run_one', 'slurm', 'last_metrics', 'table', 'write_table', 'missing',
            'estimate', 'sweep', 'student', 'interval', 'read_results', 'by_setting', 'by_seed', 'as_markdown',
-           'Comparison', 'compare', 'summarise']
+           'last_of_each', 'Comparison', 'compare', 'summarise']
 
 # %% ../nbs/90_sweep.ipynb #5e44343f
 import ast
@@ -515,15 +515,23 @@ def _record(path)->dict:
     return dict(run=Path(path).name, params=params, steps=steps)
 
 # %% ../nbs/90_sweep.ipynb #d653a2bf
+def last_of_each(steps:list[dict])->dict: # lines of a run's metrics -> name -> its last number
+    "Not every line has every number."
+    return {k: v for line in steps for k,v in line.items()}
+
+# %% ../nbs/90_sweep.ipynb #5c7a490c
 class Comparison:
     "Runs side by side: `rows`, a row a run, and `curves()`. A notebook shows both."
-    def __init__(self, runs:Iterable):   # folders
+    def __init__(self,
+        runs:Iterable,      # folders
+        every:bool=False,   # also what is equal in all runs, or missing in one
+    ):
         self.runs = [_record(o) for o in runs]
-        every = dict.fromkeys(k for r in self.runs for k in r['params'] if k not in OWN)
-        said = {k: {repr(r['params'].get(k)) for r in self.runs} for k in every}
-        differ = [k for k in every if len(said[k]) > 1]
-        self.rows = [dict(run=r['run']) | {k: r['params'].get(k) for k in differ} | (r['steps'] or [{}])[-1]
-                     for r in self.runs]
+        rows = [{k: v for k,v in r['params'].items() if k not in OWN} | last_of_each(r['steps']) for r in self.runs]
+        names = dict.fromkeys(k for row in rows for k in row)
+        def differs(k): return all(k in row for row in rows) and len({repr(row[k]) for row in rows}) > 1
+        kept = [k for k in names if every or differs(k)]
+        self.rows = [dict(run=r['run']) | {k: row.get(k) for k in kept} for r,row in zip(self.runs, rows)]
 
 # %% ../nbs/90_sweep.ipynb #f60da89c
 @patch
@@ -545,10 +553,11 @@ def _repr_mimebundle_(self:Comparison, **_):
 
 # %% ../nbs/90_sweep.ipynb #35616494
 def compare(
-    runs:Iterable,  # folders of runs
-)->Comparison:      # a table and curves
-    "Runs side by side. `SgsvgError` for a folder that holds no run."
-    return Comparison(runs)
+    runs:Iterable,      # folders of runs
+    every:bool=False,   # also what is equal in all runs, or missing in one
+)->Comparison:          # a table and curves
+    "In what runs differ, side by side. `SgsvgError` for a folder that holds no run."
+    return Comparison(runs, every)
 
 # %% ../nbs/90_sweep.ipynb #78495028
 def summarise(out:PathLike)->Path:

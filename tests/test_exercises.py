@@ -1,8 +1,10 @@
 "What a student meets: exercises whose solutions are folded, and run with the room; pages that show the idea."
+import importlib.util
+
 import fold
 import pytest
 
-from repo import NBS, ROOMS, WALKTHROUGHS, cells
+from repo import NBS, NOTEBOOKS, ROOMS, WALKTHROUGHS, cells
 
 TAUGHT = [nb for nb in ROOMS if any(c['source'].startswith('## Exercises') for c in cells(nb, 'markdown'))]
 
@@ -27,13 +29,31 @@ def test_every_exercise_has_a_solution(nb):
     said += [line for line in text.split('\n') if '<summary>Solution' in line]
     assert 3 <= len(asked) <= 5 and [n for n in asked if not any(n in s for s in said)] == []
 
-def test_our_pages_fold_them(tmp_path):
-    import importlib.util
+@pytest.fixture(scope='module')
+def pages():
     spec = importlib.util.spec_from_file_location('pages', NBS.parent/'tools'/'site.py')   # `site` is Python's own
-    pages = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pages)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+def test_our_pages_fold_them(pages):
     kinds = [c.cell_type for c in pages.shown(TAUGHT[0]).cells if 'Solution of 1' in c.source]
     assert kinds == ['markdown']
+
+def test_our_pages_hide_the_code_of_tables(pages):
+    cells = [c for c in pages.shown(NBS/'index.ipynb').cells if c.cell_type == 'code']
+    assert cells and all(c.metadata.transient.remove_source for c in cells)
+
+def test_our_pages_draw_equations(pages):
+    pytest.importorskip('latex2mathml')
+    drawn = pages.typeset('`$a$` costs $5, $$\nx_1 = |y|\n$$ and $z$.')
+    assert drawn.count('<math') == 2 and drawn.startswith('`$a$` costs $5, <math') and '|' not in drawn
+    left = [nb.stem for nb in NOTEBOOKS for c in cells(nb, 'markdown') if '$$' in pages.typeset(c['source'])]
+    assert left == []
+
+def test_our_pages_are_grouped(pages):
+    found = {pages.section(page) for page in pages.pages(NBS).values()}
+    assert {'', 'the paper', 'walkthroughs', 'experiments'} <= found
 
 @pytest.mark.parametrize('nb', ROOMS, ids=lambda p: p.stem)
 def test_tests_are_folded(nb): assert fold.odd(nb) == [], 'run python tools/fold.py'
@@ -42,3 +62,9 @@ def test_tests_are_folded(nb): assert fold.odd(nb) == [], 'run python tools/fold
 def test_code_fits_a_projector(nb):
     long = [line for c in cells(nb) for line in c['source'].split('\n') if len(line) > 100]
     assert long == []
+
+@pytest.mark.parametrize('nb', WALKTHROUGHS, ids=lambda p: p.stem)
+def test_helpers_are_folded_and_the_package_is_had(nb):
+    helpers = [c for c in cells(nb) if 'helper' in c['metadata'].get('tags', [])]
+    assert all(c['metadata'].get('jupyter') == dict(source_hidden=True) for c in helpers)
+    assert "find_spec('sgsvg') is None" in cells(nb)[0]['source']

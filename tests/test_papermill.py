@@ -1,4 +1,4 @@
-"""Every experiment runs from start to end, tiny, on the CPU: the README's block, as it stands there.
+"""Every experiment runs from start to end, tiny, on the CPU: the block of the reference, as it stands there.
 
 All of it is one chain, so this file runs in one process."""
 import json, os, re, subprocess, sys
@@ -6,7 +6,7 @@ import json, os, re, subprocess, sys
 import papermill as pm
 import pytest, torch
 
-from repo import EXPERIMENTS, NBS, ROOT
+from repo import EXPERIMENTS, NBS, cells
 from sgsvg.clipspace import SoundEncoder, load_clip
 from sgsvg.core import load_model, save_model
 from sgsvg.evaluation import read_figures
@@ -16,14 +16,14 @@ from sgsvg.stylegan2 import Generator
 from sgsvg.trajectory import new_trajectory
 from sgsvg.variants import variant
 
-README = (ROOT/'README.md').read_text(encoding='utf-8')
-BLOCK = next(b for b in re.findall(r'^```bash\n(.*?)^```', README, re.M | re.S) if 'papermill' in b)
+REFERENCE = '\n'.join(c['source'] for c in cells(NBS/'reference.ipynb', 'markdown'))
+BLOCK = next(b for b in re.findall(r'^```bash\n(.*?)^```', REFERENCE, re.M | re.S) if 'papermill' in b)
 STEPS = re.findall(r'^go (\w+)', BLOCK, re.M)
 OTHERS = [p for p in EXPERIMENTS if p.stem not in STEPS]
 
 @pytest.fixture(scope='module')
 def place(tmp_path_factory):
-    "A folder in which a shell ran the README's block; the `papermill` that it found there added `-p tiny True`."
+    "A folder in which a shell ran the block; the `papermill` that it found there added `-p tiny True`."
     place = tmp_path_factory.mktemp('experiments')
     (place/'nbs').symlink_to(NBS)
     program = place/'.venv'/'bin'/'papermill'
@@ -43,8 +43,8 @@ def run(nb, place, **wanted):
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize('name', STEPS)
-def test_readme(name, place):
-    "The notebook ran to its end, on the CPU, tiny, and left what the README says."
+def test_the_block(name, place):
+    "The notebook ran to its end, on the CPU, tiny, and left what the page says."
     executed, log = place/'runs'/f'{name}.ipynb', (place/'log').read_text()[-3000:]
     assert executed.exists(), log
     ran = json.loads(executed.read_text())['metadata']['papermill']
@@ -57,7 +57,7 @@ def test_readme(name, place):
         frozen = {k: v['sha256'] for k, v in params.items() if isinstance(v, dict)}
         assert frozen == {k: file_hash(place/'runs'/k/'model.safetensors') for k in frozen}
 
-def test_readme_makes_what_it_says(place):
+def test_the_block_makes_what_it_says(place):
     "A model, a video and a table, all of the tiny nets; nothing besides."
     model = place/'out'/'model.safetensors'
     nets = SoundVideo.load(model).nets()

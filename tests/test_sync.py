@@ -82,6 +82,21 @@ def test_the_story_is_made_from_the_figures():
 def test_readme_is_made_from_the_index():
     assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(NBS/'index.ipynb'), 'run `make readme`'
 
+def made(nb):
+    "What the Markdown of each code cell is now, and what is stored."
+    names = {}
+    for c in cells(nb):
+        *body, last = ast.parse(c['source']).body
+        exec(compile(ast.Module(body, []), nb.name, 'exec'), names)
+        now = eval(compile(ast.Expression(last.value), nb.name, 'eval'), names).data
+        yield now, ''.join(c['outputs'][0]['data']['text/markdown'])
+
+@pytest.mark.parametrize('name', ['index', 'reference'])
+def test_tables_are_made_from_the_files(name, monkeypatch):
+    monkeypatch.chdir(NBS)
+    again = f'run nbs/{name}.ipynb again, then `make readme`'
+    for now, stored in made(NBS/f'{name}.ipynb'): assert now == stored, again
+
 @pytest.mark.parametrize('name', ['house', 'method'])
 def test_pictures_are_drawn_from_the_tree(name):
     assert (NBS/f'images/{name}.svg').read_text(encoding='utf-8') == getattr(draw, name)(), 'run `make readme`'
@@ -96,6 +111,35 @@ def test_the_house_has_every_room_and_lane():
     high, low = draw.imports(), draw.numbers()
     between = {(low[a]//10, low[b]//10) for a in high for b in high[a] if low[a]//10 != low[b]//10}
     assert found.count('<circle') == len(between) and all(a > b for a, b in between)
+
+def labels(source):
+    "The words that a cell's own `print` calls say whatever the numbers are."
+    plain = re.sub(r'^[%!].*', '', source, flags=re.M)
+    calls = [s.value for s in ast.parse(plain).body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)]
+    said = [a for c in calls if getattr(c.func, 'id', '') == 'print' for a in c.args]
+    parts = [v for a in said for v in (a.values if isinstance(a, ast.JoinedStr) else [a])]
+    return [p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)]
+
+def printed(cell): return ''.join(''.join(o['text']) for o in cell['outputs'] if o.get('name') == 'stdout')
+
+@pytest.mark.parametrize('nb', NOTEBOOKS, ids=rel)
+def test_stored_outputs_say_what_the_code_prints(nb):
+    found = [(c['source'], printed(c)) for c in cells(nb)]
+    assert [(word, said) for source, said in found if said for word in labels(source) if word not in said] == []
+
+@pytest.mark.parametrize('nb', [nb for nb in NOTEBOOKS if nb not in ROOMS], ids=rel)
+def test_stored_settings_are_those_of_the_notebook(nb):
+    "Names of models and files, as the cell of parameters has them."
+    tagged = [ast.parse(c['source']).body for c in cells(nb) if 'parameters' in c['metadata'].get('tags', [])]
+    given = {s.target.id: s.value.value for s in sum(tagged, []) if isinstance(s.value, ast.Constant)}
+    shown = [c['outputs'][0]['data']['text/plain'] for c in cells(nb) if c['source'].endswith('\np') and c['outputs']]
+    lines = dict(line.split(' = ', 1) for text in shown for line in ''.join(text).split('\n'))
+    told = {k: v for k, v in given.items() if isinstance(v, str) and v and k in lines}
+    assert [k for k, v in told.items() if v not in lines[k]] == []
+
+def test_cells_of_the_front_tables_are_short():
+    rows = [line for line in (ROOT/'README.md').read_text(encoding='utf-8').split('\n') if line.startswith('|')]
+    assert [c for row in rows for c in row.split('|') if len(c.split()) > 12] == []
 
 def test_readme_links_lead_somewhere():
     to = re.findall(r'\]\(([^)\s]+)\)', (ROOT/'README.md').read_text(encoding='utf-8'))

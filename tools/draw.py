@@ -42,7 +42,8 @@ STYLE = '''
   .ground { fill: var(--ground) } .box { fill: var(--box); stroke: var(--line) }
   .net { fill: var(--box); stroke: var(--c); stroke-width: 2 }
   .way { fill: none; stroke: var(--line); stroke-width: 1.6 } .own { fill: none; stroke: var(--c); stroke-width: 1.8 }
-  .dash { stroke-dasharray: 5 4 } .dot { fill: var(--c) } .tip { fill: var(--c, var(--line)) } .named { fill: var(--c) }
+  .dash { stroke-dasharray: 5 4 } .thin { stroke-width: 1; stroke-dasharray: 2 3 }
+  .dot { fill: var(--c) } .tip { fill: var(--c, var(--line)) } .named { fill: var(--c) }
 '''
 
 
@@ -207,16 +208,19 @@ WAY = (   # what a step is called, its formula, the room that does it, the colou
     ('StyleGAN', 'G', 'stylegan2', 'c'),
     ('frames', 'v_t = G(w_t)', 'video', None))
 
+SHAPES = '(n)', '(T, 64, 64)', '(T, L, D)', '(T, L, D)', '(T, L, D)', '(T, 3, H, W)'   # of what goes along each arrow
+LETTERS = 'n samples', 'T frames, H x W pixels', 'L style layers of D numbers'
+
 LOSSES = (   # colour and name of what is trained, the loss, the room of the stage, its width
     ('a', 'E_a', (
         'L_{enc} = 1 − cos(F_v(G(w_a)), F_a(x_a))',
         '+ 1 − cos(F_v(G(w_a)), F_t)',
-        '+ λ_b ‖w_a − w_{avg}‖^2'), 'stages_inversion', 264),
+        '+ λ_b ‖w_a − w_{avg}‖^2'), 'stages_inversion', 258),
     ('b', 'the trajectory', (
         'L = L_{adv}(D_I, v_t) + L_{adv}(D_V, v_1 … v_T)',
         '+ λ_{enc} Σ_t (1 − cos(F_v(v_t), F_a(x_a^t)))',
-        '+ λ_{enc} Σ_t (1 − cos(F_v(v_t), F_t))'), 'stages_trajectory', 292),
-    ('c', 'G', ('‖G(z, c) − v‖', '+ LPIPS', '+ L_{adv}(D, G(z, c))'), 'stages_generator', 142),
+        '+ λ_{enc} Σ_t (1 − cos(F_v(v_t), F_t))'), 'stages_trajectory', 288),
+    ('c', 'G', ('‖G(z, c) − v‖', '+ feature distance', '+ L_{adv}(D, G(z, c))'), 'stages_generator', 152),
     ('d', 'F_a', ('InfoNCE, F_a(x_a)', 'with F_v(v), F_t', 'and masked x_a'), 'stages_embedding', 148))
 
 TOP, TALL, WIDE = 92, 92, 108   # of the row of steps: its upper edge, height and width of a step
@@ -246,6 +250,15 @@ def bands():
     yield text(x+125, back-6, 'w_{t−1}', 'math', 'middle')
     yield arrow([(x+30, back-12), (x+30, TOP-2)], 'own')
     yield text(x+30, back-18, 'noise n_t', 'math', 'middle')
+
+
+def shapes():
+    "What goes along each arrow: its shape below, and what the letters are."
+    for k, shape in enumerate(SHAPES, 1):
+        x = left(k) - 8
+        yield f'<path d="M{x:g} {TOP+76} V{TOP+TALL+24}" class="way thin"/>'
+        yield text(x, TOP+TALL+38, shape, 'soft tiny', 'middle')
+    for k, words in enumerate(LETTERS): yield text(left(0), 26+18*k, words, 'soft tiny')
 
 
 def critics():
@@ -295,7 +308,7 @@ def method(root=ROOT):
     rooms = {room for *_, room, _ in (*WAY, *LOSSES)} | {'clipspace', 'critics'}
     gone = sorted(rooms - set(numbers(root)))
     if gone: raise ValueError(f'method.svg names rooms that are not there: {gone}')
-    parts = [*clip_space(), *critics()]
+    parts = [*shapes(), *clip_space(), *critics()]
     for k, (title, formula, room, colour) in enumerate(WAY):
         more = bands() if title == 'trajectory' else ()
         parts.append(group(colour or '', *step(k, title, formula, room, colour), *more))

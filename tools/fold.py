@@ -1,6 +1,7 @@
 """Cells that only test are folded, so that a projected page shows the idea: `python tools/fold.py` marks them in rooms.
-Short ones stay as they are, and so does what shows something; whoever unfolds a cell sees all of it."""
+Short ones stay as they are, and so does what prints or draws something; whoever unfolds a cell sees all of it."""
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -17,9 +18,14 @@ def is_test(node):
     return isinstance(node, ast.Assert) or name.startswith('test_')
 
 
+def shows(cell):
+    "Whether a cell prints or draws."
+    return cell.outputs or re.search(r'^(print|plt\.|fig\b|show\()', cell.source, re.M)
+
+
 def only_tests(cell):
     "Whether a cell is there to test: it exports nothing, shows nothing, and asserts."
-    if cell.cell_type != 'code' or cell.outputs or cell.source.replace(FOLD, '').startswith(('#|', '%')): return False
+    if cell.cell_type != 'code' or shows(cell) or cell.source.replace(FOLD, '').startswith(('#|', '%')): return False
     if 'solution' in cell.metadata.get('tags', []): return False
     return any(map(is_test, ast.walk(ast.parse(cell.source))))
 

@@ -22,16 +22,18 @@ def shown(cell):
     if cell.cell_type == 'markdown': return cell
     hidden = re.search(r'^#\|\s*(hide|include:\s*false)\s*$', cell.source, re.M)
     silent = re.search(r'^#\|\s*echo:\s*false', cell.source, re.M)
-    cell.source = '' if silent else re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
+    said = [o.data['text/markdown'] for o in cell.outputs if 'text/markdown' in o.get('data', {})]
+    if hidden: return None
+    if silent: return nbformat.v4.new_markdown_cell('\n\n'.join(said)) if said else None
+    cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
     cell.outputs = [o for o in cell.outputs if 'text/markdown' in o.get('data', {})]
-    return None if hidden or not (cell.source or cell.outputs) else cell
+    return cell if cell.source or cell.outputs else None
 
 def readme(nb):
     "The README's text for the notebook file `nb`."
     book = nbformat.read(nb, 4)
     book.cells = [c for c in map(shown, book.cells) if c is not None]
     text, _ = MarkdownExporter().from_notebook_node(book)
-    text = re.sub(r'^```(?:python)?\n\s*```\n', '', text, flags=re.M)
     return re.sub(r'\n{3,}', '\n\n', LINK.sub(from_root, text)).strip() + '\n'
 
 def story(folder):
