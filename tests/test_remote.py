@@ -49,6 +49,10 @@ def test_bad_messages_are_one_line_and_the_next_counts(listening):
 def test_a_port_that_is_taken(listening):
     with pytest.raises(SgsvgError, match='cannot listen'): remote.osc(Remote(Player()), listening[2]._port)
 
+@pytest.mark.parametrize('port', ['x', 10**6, 1.5])
+def test_a_port_that_cannot_be(port):
+    with pytest.raises(SgsvgError, match='cannot listen'): osc(Remote(None), port)
+
 @pytest.mark.parametrize('start', [remote.osc, midi_port])
 def test_without_the_packages_one_line_says_what_to_install(start, monkeypatch):
     for name in ('pythonosc', 'pythonosc.dispatcher', 'mido'): monkeypatch.setitem(sys.modules, name, None)

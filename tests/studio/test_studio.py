@@ -390,6 +390,7 @@ def test_a_microphone_and_how_late_it_is(another, place):
     live(page)
     until(page, 'seen.at(-1)[0] - seen[0][0] > 10000')      # five bursts
     heard, seen, moved = page.evaluate('[[...heard], [...seen], [...moved]]')   # before screenshots: much work
+    print(page.locator('.sgsvg-studio .note').first.inner_text() or 'no word of the pace')
     for width in (1280, 1920):
         page.set_viewport_size(dict(width=width, height=1000))
         shot(page, f'live-{width}')
