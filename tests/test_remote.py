@@ -51,7 +51,7 @@ def test_a_port_that_is_taken(listening):
 
 @pytest.mark.parametrize('port', ['x', 10**6, 1.5])
 def test_a_port_that_cannot_be(port):
-    with pytest.raises(SgsvgError, match='cannot listen'): osc(Remote(None), port)
+    with pytest.raises(SgsvgError, match='cannot listen'): remote.osc(Remote(Player()), port)
 
 @pytest.mark.parametrize('start', [remote.osc, midi_port])
 def test_without_the_packages_one_line_says_what_to_install(start, monkeypatch):
