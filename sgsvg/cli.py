@@ -602,7 +602,7 @@ def _studio_command(sub):
     p.add_argument('sound', metavar='SOUND', nargs='?', help='a file to begin with (default: the one that comes along)')
     return p, studio_
 
-def _notebook():
+def _studio_notebook():
     "The studio's lesson; where it did not come along, a notebook with the studio alone."
     source = Path(__file__).parent.parent/'nbs'/'walkthroughs'/'studio.ipynb'
     if source.is_file(): return source.read_text(encoding='utf-8')
@@ -620,7 +620,7 @@ def _lesson(folder=Path()):
     while copy.exists():
         if copy.is_file() and 'sgsvg.studio' in copy.read_text(errors='ignore'): return copy
         k, copy = k+1, folder/f'studio-{k+1}.ipynb'
-    try: copy.write_text(_notebook(), encoding='utf-8')
+    try: copy.write_text(_studio_notebook(), encoding='utf-8')
     except OSError: return _lesson(Path(tempfile.mkdtemp(prefix='sgsvg')))  # a folder that may only be read
     return copy
 

@@ -301,14 +301,26 @@ def _sentences(name:str)->list[str]:
     return [name, f'a photo of {name}', f'a landscape with {name}', f'a view of {name}']
 
 # %% ../nbs/60_sources.ipynb #db955b2d
+def _captions_of(source, n:int, g:torch.Generator)->dict:
+    "Class -> what a source says of it, in about `n` captions."
+    b = source.batch(n*len(source.classes), 1, g, ('cls', 'caption'))
+    said = {name: [] for name in source.classes}
+    for k,words in zip(b['cls'].tolist(), b['caption']): said[source.classes[k]].append(words)
+    return {name: words for name,words in said.items() if words}
+
+# %% ../nbs/60_sources.ipynb #3de0742b
 @torch.no_grad()
 def class_texts(
     space:nn.Module|None,   # a `ClipSpace`
     n:int=32,               # captions of each of the world's classes
     seed:int=0,             # of the captions
     classes:tuple=CLASSES,  # names, of the world's classes or of others
+    source:object=None,     # of batches, whose captions CLIP has learned from; None: the world's captions
 )->Tensor:                  # `(classes, d)`, unit length
-    "The text embedding of each class: the mean of its captions, or of sentences with its name."
+    """The text embedding of each class: the mean of its captions, or of sentences with its name.
+    A CLIP that was trained on other words than these tells no classes apart."""
     g = torch.Generator().manual_seed(seed)
-    def words(name): return _captions(CLASSES.index(name), n, g) if name in CLASSES else _sentences(name)
+    known = _captions_of(source, n, g) if source is not None and 'caption' in source.has else {}
+    def foreign(name): return _captions(CLASSES.index(name), n, g) if name in CLASSES else _sentences(name)
+    def words(name): return known.get(name) or foreign(name)
     return F.normalize(torch.stack([space.text(words(name)).mean(0) for name in classes]), dim=1)
