@@ -688,18 +688,27 @@ def _blocks(args):
     return live.in_time(live.pcm(pipe, args.rate, args.channels, args.format))
 
 # %% ../nbs/92_cli.ipynb #980a4f98
+def _sink(out):
+    "Where raw frames go."
+    from sgsvg.core import SgsvgError
+    try: return open(1 if out == '-' else out, 'wb', closefd=out != '-')
+    except OSError as e: raise SgsvgError(f'{out}: cannot be written ({e.strerror}); choose another file') from e
+
 def live_(args:argparse.Namespace):
     "`sgsvg live`"
     from sgsvg import audio, live
+    from sgsvg.core import not_over
     from sgsvg.model import SoundVideo
-    if args.source != '-': audio.probe(args.source)
+    if args.source != '-':
+        audio.probe(args.source)
+        not_over(args.out, args.source)
     model = SoundVideo.load(args.model, device='cpu')
     log = live.Log(args.log, args.model, complain) if args.log else None
     engine = live.Live(model, controls=live.Controls(seed=args.seed), log=log)
     side = model.generator.img_resolution
     complain(f'{side}x{side}, rgb24, {engine.fps:g} frames a second')
     shown = live.perform(engine, live.fed(_blocks(args)), live.Pace(engine.fps, complain))
-    with suppress(BrokenPipeError), open(1 if args.out == '-' else args.out, 'wb', closefd=args.out != '-') as to:
+    with suppress(BrokenPipeError), _sink(args.out) as to:
         live.pipe(live.filled(shown), to)
 
 # %% ../nbs/92_cli.ipynb #9b2172c5

@@ -312,10 +312,9 @@ def _captions_of(source, n:int, g:torch.Generator)->dict:
 @torch.no_grad()
 def class_texts(
     space:nn.Module|None,   # a `ClipSpace`
-    n:int=32,               # captions of each of the world's classes
+    n:int=32,               # captions of each class, about
     seed:int=0,             # of the captions
-    classes:tuple=CLASSES,  # names, of the world's classes or of others
-    source:object=None,     # of batches, whose captions CLIP has learned from; None: the world's captions
+    source:object=None,     # of batches, whose classes and captions are meant; None: the world's
 )->Tensor:                  # `(classes, d)`, unit length
     """The text embedding of each class: the mean of its captions, or of sentences with its name.
     A CLIP that was trained on other words than these tells no classes apart."""
@@ -323,4 +322,5 @@ def class_texts(
     known = _captions_of(source, n, g) if source is not None and 'caption' in source.has else {}
     def foreign(name): return _captions(CLASSES.index(name), n, g) if name in CLASSES else _sentences(name)
     def words(name): return known.get(name) or foreign(name)
-    return F.normalize(torch.stack([space.text(words(name)).mean(0) for name in classes]), dim=1)
+    names = CLASSES if source is None else source.classes
+    return F.normalize(torch.stack([space.text(words(name)).mean(0) for name in names]), dim=1)

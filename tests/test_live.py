@@ -261,6 +261,14 @@ def test_programs_are_told_what_is_wrong(wrong):
     assert done.returncode == 1 and done.stdout == b'' and done.stderr.splitlines()[-1].startswith(b'sgsvg: ')
     assert b'Traceback' not in done.stderr
 
+def test_live_does_not_write_over_its_sound_or_nowhere(tmp_path):
+    sound = write_sound(tmp_path/'a.wav', torch.zeros(1, 4410), 44100)
+    before = sound.read_bytes()
+    for out in (sound, tmp_path/'none'/'x.rgb'):
+        done = subprocess.run([*SGSVG, 'live', sound, '-o', out], capture_output=True, text=True)
+        assert done.returncode == 1 and str(out) in done.stderr and 'unexpected' not in done.stderr, done.stderr
+    assert sound.read_bytes() == before
+
 def test_replay_in_a_shell(log, tmp_path, capsys):
     assert cli.main(['replay', str(log), '-o', str(tmp_path/'o.mp4'), '--size', '64']) == 0
     assert capsys.readouterr().out == f'{tmp_path/"o.mp4"}\n' and (tmp_path/'o.mp4').stat().st_size > 1000
