@@ -9,7 +9,7 @@ __all__ = ['place', 'join', 'leave', 'Lost', 'one_voice', 'may_follow', 'leading
 # %% ../nbs/02_processes.ipynb #d173c054
 import atexit, os, time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 import torch
 import torch.distributed as dist
@@ -28,11 +28,20 @@ def join():
     several = int(os.environ.get('WORLD_SIZE', 1)) > 1
     if several and not dist.is_initialized():
         dist.init_process_group()
-        if dist.get_rank(): atexit.register(leave)   # the first keeps what the others may still ask for
+        atexit.register(leave)   # threads of an open connection may end the program with an abort
+
+_PATIENCE = 5.   # seconds that the first waits for the others
 
 def leave():
-    "Part from the others when all is done; threads of an open connection may end the program with an abort."
-    if dist.is_initialized(): dist.destroy_process_group()
+    "Part from the others when all is done; the first goes last, as it keeps what the others may still ask for."
+    if not dist.is_initialized(): return
+    rank, world = place()
+    with suppress(RuntimeError):    # who kept it is gone already
+        left, until = _store().add('left', int(rank > 0)), time.monotonic() + _PATIENCE
+        while not rank and left < world-1 and time.monotonic() < until:
+            time.sleep(.02)
+            left = _store().add('left', 0)
+    dist.destroy_process_group()
 
 # %% ../nbs/02_processes.ipynb #41a31dff
 class Lost(SgsvgError):
