@@ -28,6 +28,7 @@ from .train import rows
 # %% ../nbs/66_batches.ipynb #29b7022c
 KEYS = 'frames', 'windows', 'e', 'cls', 'caption', 'truth'   # of the one batch
 
+# %% ../nbs/66_batches.ipynb #451a712d
 class BatchSource:
     """What stages learn from. `fps`, `size` and `sr` are its own, `has` names what is in its batches."""
     has = KEYS

@@ -557,6 +557,7 @@ def _tones(n, sr, g):
     beeps = torch.sin(2*math.pi*_u(g,.5,6)*torch.arange(n)/sr) > 0
     return torch.sin(_phase(glide, sr))*(beeps if _u(g,0,1) < .5 else 1)
 
+# %% ../nbs/21_foley.ipynb #14fbef4b
 def _engine(n, sr, g):
     "Harmonics of the ignition, beating at half its rate, and the noise of the road."
     idle = _log(g,25,110)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'COUNTS', 'PACKAGES', 'FREE', 'cast', 'net_file', 'file_hash', 'Settings', 'settings', 'play', 'Run',
-           'panels', 'save_net']
+           'panels', 'rows_of', 'save_net']
 
 # %% ../nbs/01_runs.ipynb #c09fbad0
 import ast
@@ -347,6 +347,16 @@ def panels(
         ax.grid(alpha=.3)
     if names and len(runs) > 1: fig.axes[0].legend(fontsize=7)
     return fig
+
+# %% ../nbs/01_runs.ipynb #431c5f66
+def rows_of(
+    path:PathLike,  # a table in Markdown, as in `results`
+    *starts:str,    # what the first cell begins with
+)->str:
+    "The head, the first row, and the rows that begin so; one line where the table did not come along."
+    if not Path(path).is_file(): return f'(the table is in a clone: `{Path(path).name}`)'
+    lines = Path(path).read_text(encoding='utf-8').splitlines()
+    return '\n'.join(lines[:3] + [l for l in lines[3:] if l.removeprefix('| ').startswith(starts)])
 
 # %% ../nbs/01_runs.ipynb #601dcf21
 def _has(path, tensors):

@@ -6,7 +6,7 @@
 __all__ = ['GRID_KEYS', 'OWN', 'WAYS', 'WHERE', 'expand', 'read_grid', 'experiments', 'find_notebook', 'parameters', 'resolve',
            'run_id', 'Plan', 'plan', 'status', 'run_one', 'slurm', 'last_metrics', 'table', 'write_table', 'missing',
            'estimate', 'sweep', 'student', 'interval', 'read_results', 'by_setting', 'by_seed', 'as_markdown',
-           'rows_of', 'last_of_each', 'Comparison', 'compare', 'summarise']
+           'last_of_each', 'Comparison', 'compare', 'summarise']
 
 # %% ../nbs/90_sweep.ipynb #5e44343f
 import ast
@@ -502,16 +502,6 @@ def as_markdown(rows:list[dict])->str:
     said = lambda v: f'{v:.4g}' if isinstance(v, float) else '' if v is None else str(v).replace('|', '\\|')
     lines = [names, ['---']*len(names), *([said(row.get(k)) for k in names] for row in rows)]
     return '\n'.join(f"| {' | '.join(line)} |" for line in lines)
-
-# %% ../nbs/90_sweep.ipynb #de2a48d3
-def rows_of(
-    path:PathLike,  # a table in Markdown, as in `results`
-    *starts:str,    # what the first cell begins with
-)->str:
-    "The head, the first row, and the rows that begin so; one line where the table did not come along."
-    if not Path(path).is_file(): return f'(the table is in a clone: `{Path(path).name}`)'
-    lines = Path(path).read_text(encoding='utf-8').splitlines()
-    return '\n'.join(lines[:3] + [l for l in lines[3:] if l.removeprefix('| ').startswith(starts)])
 
 # %% ../nbs/90_sweep.ipynb #a62a4a94
 def _record(path)->dict:

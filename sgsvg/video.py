@@ -543,6 +543,7 @@ def _begun(path):
     with warnings.catch_warnings(action='ignore', category=Image.DecompressionBombWarning):
         return Image.open(path, formats=STILLS)
 
+# %% ../nbs/12_video.ipynb #5f761879
 def _opened_still(path):
     "A picture file"
     try: picture = _begun(path)
