@@ -6,6 +6,19 @@ const VIEW = 12   // seconds that the charts show
 const NAMES = ['pitch', 'class', 'loudness']   // of the charts
 const LATE = 'the kernel has not answered for 10 s: it is busy, or gone; if it is gone, run the cell again'
 
+// The microphone's thread: it gathers the page's blocks of 128 samples into some that are worth a message.
+const BLOCKS = `registerProcessor('blocks', class extends AudioWorkletProcessor {
+  held = new Float32Array(2048)
+  n = 0
+  process([[x]]) {
+    if (!x) return true
+    this.held.set(x, this.n)
+    this.n = (this.n + x.length) % 2048
+    if (!this.n) this.port.postMessage(this.held)
+    return true
+  }
+})`
+
 const REACHED = 'input, select, button, summary, audio, [tabindex]'   // what can have the focus
 
 function make(tag, attributes = {}, ...children) {
@@ -369,16 +382,9 @@ class Page {
     const stream = await this.microphone()
     if (!stream) return
     this.context = new AudioContext()
-    const code = 'registerProcessor("blocks", class extends AudioWorkletProcessor { process([[x]]) { if (x) this.port.postMessage(x.slice()); return true } })'
-    await this.context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })))
+    await this.context.audioWorklet.addModule(URL.createObjectURL(new Blob([BLOCKS], { type: 'text/javascript' })))
     this.node = new AudioWorkletNode(this.context, 'blocks', { numberOfOutputs: 0, channelCount: 1, channelCountMode: 'explicit' })
-    let held = []
-    this.node.port.onmessage = e => {
-      held.push(...e.data)
-      if (held.length < 2048 || !this.context) return
-      this.send({ do: 'mic', sr: this.context.sampleRate }, [new Float32Array(held).buffer])
-      held = []
-    }
+    this.node.port.onmessage = e => this.context && this.send({ do: 'mic', sr: this.context.sampleRate }, [e.data.buffer])
     this.stream = stream
     for (const o of stream.getTracks()) o.onended = () => this.context && this.close()   // it was unplugged
     this.moments = new Moments()
