@@ -57,6 +57,8 @@ mido>=1.3,<2
 python-rtmidi>=1.5,<2
 '''.split()
 
+studio = remote   # the rest of what `sgsvg studio` needs comes with the package
+
 site = ['latex2mathml>=3.78,<4']   # equations of `make site` that need no network
 
 tests = slurm + remote + site + '''
@@ -68,8 +70,8 @@ nbclient>=0.10
 ruff>=0.12
 '''.split()
 
-# a browser test needs Debian's chromium besides: `make test-studio` says so
-studio = tests + '''
+# it needs Debian's chromium besides: `make test-studio` says so
+browser = tests + '''
 playwright>=1.55
 '''.split()
 
@@ -96,7 +98,7 @@ setup(
     package_data={'sgsvg': ['assets/*']},
     python_requires='>=3.11,<3.13',
     install_requires=required,
-    extras_require=dict(slurm=slurm, remote=remote, studio=studio, site=site, test=tests, dev=dev),
+    extras_require=dict(slurm=slurm, remote=remote, studio=studio, site=site, test=tests, browser=browser, dev=dev),
     cmdclass=dict(build_py=Build),
     entry_points={'console_scripts': ['sgsvg=sgsvg.cli:main'], 'nbdev': ['sgsvg=sgsvg._modidx:d']},
     zip_safe=False,

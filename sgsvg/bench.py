@@ -13,7 +13,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -513,8 +513,29 @@ def _line(harm:str, rows:list)->str:
     return f"| {harm}, {rows[0]['unit']} | {notices} | {best or 'none'} | {lists} |"
 
 # %% ../nbs/84_bench.ipynb #34249baf
+_BENCH = '''
+# Which metric can be trusted for what
+
+{clips} rendered clips of {seconds:g} s, {fps:g} frames a second, {size} x {size} pixels, were harmed by known amounts.
+{metrics} metrics were asked.
+
+- `smallest noticed by 50 clips`, `by 200`, `by 1000`: the least harm that the best metric tells from none in a study of
+  so many clips, in the unit of the row; smaller is sharper, and "≤" stands before the least that was tried.
+- `best with 200`: up to four metrics that notice least, with what they notice.
+- `blind with 1000`: metrics that notice not even the largest amount; `fooled`: metrics that take the harm for
+  an improvement.
+
+In the second table:
+
+- `better`: where a metric is better: `high`, `low`, or `0` (it is the logarithm of a mean over that of real films).
+- `unharmed`, `chance`: the metric of the clips as they are, and where each sound is of another class, in its own unit.
+- `ms a clip`: what it costs, milliseconds; lower is cheaper.
+'''.strip()
+
+# %% ../nbs/84_bench.ipynb #274d3b65
 def bench_page(
     rows:list,      # of `bench_rows`
+    card:BenchCard, # of the clips
 )->str:             # Markdown
     "One page: which metric to trust for what."
     harms = dict.fromkeys(r['harm'] for r in rows)
@@ -527,7 +548,8 @@ def bench_page(
     for name, r in metrics.items():
         values = ' | '.join(shown(x) for x in (r['unharmed'], r['chance'], 1000*r['seconds_a_clip']))
         second.append(f'| {name} | {METRICS[name].better} | {values} |')
-    return '\n'.join(head + lines + second)
+    about = _BENCH.format(metrics=len(metrics), **asdict(card))
+    return '\n'.join([about, '', *head, *lines, *second])
 
 # %% ../nbs/84_bench.ipynb #c4ca41b5
 def show_smallest(

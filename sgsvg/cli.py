@@ -263,6 +263,12 @@ def _credited(credits):
     if not isinstance(credits, list): return None
     return '; '.join(', '.join(str(_get(c, k)) for k in ('name', 'authors', 'licence')) for c in credits)
 
+def _licences(own, credits):
+    "What all weights of a file are under: the model's own licence, then those of others whose work is in it."
+    theirs = [_get(c, 'licence') for c in credits] if isinstance(credits, list) else []
+    told = [own, *(x for x in theirs if str(x) not in str(own))]
+    return ' and '.join(dict.fromkeys(str(x) for x in told if x)) or None
+
 def _drawn(side, fps):
     "What is drawn"
     if not side: return side
@@ -315,7 +321,7 @@ def _facts(
         held_out=past('holdout'),
         imported=past('imported'),
         credits=_credited(past('credits')),
-        licence=past('licence') or _get(meta, 'licence'))
+        licence=_licences(past('licence') or _get(meta, 'licence'), past('credits')))
 
 # %% ../nbs/92_cli.ipynb #4db8c2af
 def _sizes(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHANGES', 'changed_sound', 'made_film', 'maker_readings', 'paired', 'clip_values', 'maker_row', 'against',
-           'sound_rows', 'claims', 'show_makers']
+           'sound_rows', 'claims', 'comparison_page', 'show_makers']
 
 # %% ../nbs/87_comparison.ipynb #c4490486
 import math
@@ -179,6 +179,57 @@ def claims(
         lines.append(_verdict(f"own against another's sound, {r['figure']}: d of 2 or more", d >= 2, told))
     lag = by[name]['sync_lag_frames_seeds']
     return '\n'.join([*lines, _verdict('the lag curve peaks at 0', set(lag) == {0}, f'frames, each seed: {lag}')])
+
+# %% ../nbs/87_comparison.ipynb #544dce63
+_MEANINGS = '''
+- `class_accuracy`: share of frames in which the judge sees the sound's class, 0 to 1; higher is better.
+- `sync`: correlation of the loudness with the intensity that the judge sees, -1 to 1; higher is better.
+- `av_align`: share of the beats in sound and picture that fall together (AV-Align), 0 to 1; higher is better.
+- `sync_chance`, `av_align_chance`: the same of films with another clip's sound; what the figure is read against.
+- `sync_lag_frames`: frames by which the picture is late where the two fit best; 0 is best.
+- `frechet_frames_over_floor`, `frechet_clips_over_floor`: Fréchet distance of frames, or of clips, to rendered ones,
+  over that of other rendered ones; lower is better, rendered films have 1.
+- `..._ci`: the 95 % interval of the figure, over sounds.
+- `difference`: the first less the other, in the unit of the figure; `d`: the mean of the differences over their
+  standard deviation (Cohen), no unit; `pairs`: sounds that both have.
+- `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says.'''.strip()
+
+# %% ../nbs/87_comparison.ipynb #9ab8d360
+def _told(facts:dict)->str:
+    "What was compared, in a sentence or two."
+    c = facts['card']
+    sounds = f"{c['clips']} sounds of the world, {c['seconds']:g} s each (seeds from {c['seed']} on)"
+    size = f"{c['fps']:g} frames a second and {c['size']} x {c['size']} pixels"
+    return (f"Each maker had the same {sounds},\nand {facts['seeds']} seeds for each; films are measured at {size}.\n"
+            f"`regression` and `retrieval` know {facts['bank']} other sounds.")
+
+def _shown(x)->str:
+    if isinstance(x, list): return ' to '.join(f'{v:.2f}' for v in x)
+    return '–' if x is None else f'{x:.3f}' if isinstance(x, float) else str(x)
+
+def _table(rows:list, keys:tuple)->str:
+    "Some columns in Markdown."
+    lines = [f'| {" | ".join(keys)} |', '|' + '---|'*len(keys)]
+    return '\n'.join(lines + [f'| {" | ".join(_shown(r[k]) for k in keys)} |' for r in rows])
+
+# %% ../nbs/87_comparison.ipynb #b4e814eb
+_MADE = ('maker', 'class_accuracy', 'class_accuracy_ci', 'sync', 'sync_ci', 'sync_chance', 'av_align',
+         'av_align_chance', 'sync_lag_frames', 'frechet_frames_over_floor', 'frechet_clips_over_floor')
+_LEAD = 'other', 'figure', 'difference', 'difference_ci', 'd', 'pairs'
+_HEARD = 'maker', 'heard', 'figure', 'own', 'changed', 'difference', 'difference_ci', 'd'
+
+def comparison_page(
+    facts:dict,     # `card`, a dict of `Card`; `seeds` of each maker; `bank`, sounds that two of them know
+    rows:list,      # of `maker_row`
+    lead:list,      # of `against`
+    sounds:list,    # of `sound_rows`
+)->str:             # Markdown
+    "What was compared, what the columns mean, the tables, and what became of the claims."
+    parts = ['# Makers of films, side by side', _told(facts), _MEANINGS, _table(rows, _MADE),
+             'Ours less the other, sound by sound:', _table(lead, _LEAD),
+             'Own sound less the changed one, same seeds:', _table(sounds, _HEARD),
+             'What was claimed:', claims(rows, sounds)]
+    return '\n\n'.join(parts)
 
 # %% ../nbs/87_comparison.ipynb #c4436066
 def show_makers(

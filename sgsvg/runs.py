@@ -350,12 +350,12 @@ def panels(
 
 # %% ../nbs/01_runs.ipynb #431c5f66
 def rows_of(
-    path:PathLike,  # a table in Markdown, as in `results`
+    path:PathLike,  # Markdown with a table, as in `results`
     *starts:str,    # what the first cell begins with
 )->str:
-    "The head, the first row, and the rows that begin so; one line where the table did not come along."
+    "Of its first table the head, the first row, and the rows that begin so; one line where it did not come along."
     if not Path(path).is_file(): return f'(the table is in a clone: `{Path(path).name}`)'
-    lines = Path(path).read_text(encoding='utf-8').splitlines()
+    lines = [l for l in Path(path).read_text(encoding='utf-8').split('\n\n') if l.startswith('|')][0].splitlines()
     return '\n'.join(lines[:3] + [l for l in lines[3:] if l.removeprefix('| ').startswith(starts)])
 
 # %% ../nbs/01_runs.ipynb #601dcf21

@@ -1,48 +1,69 @@
-"Every block of CONTRIBUTING.md works where it says that it belongs: it is put there, in a copy of the package."
+"Every block of CONTRIBUTING.md works where it says that it belongs: it is put there, in a copy, and exported."
 import json, os, re, shutil, subprocess, sys
 
 import pytest
 
-from repo import ROOT
+from repo import ROOMS, ROOT
 
 TEXT = (ROOT/'CONTRIBUTING.md').read_text(encoding='utf-8')
 PARTS = dict(p.split('\n', 1) for p in TEXT.split('\n## ')[1:])
 BLOCKS = {title: re.findall(r'^```python\n# (.*?)\n(.*?)^```', p, re.M | re.S) for title, p in PARTS.items()}
+ENV = {k: v for k, v in os.environ.items() if k != 'IN_TEST'}   # nbdev exports nothing while it is set
 
-def put(module, where, code):
-    "`code` into `module`: a new one, after the cell that sets a name, or at the end."
-    text = module.read_text(encoding='utf-8') if module.exists() else ''
-    name = re.fullmatch(r'after (\w+)', where)
-    assert name or where in ('at the end', 'a new room'), where
-    assert bool(text) == (where != 'a new room')
-    at = len(text)
-    if name: at = text.index('\n# %%', re.search(rf'^{name[1]} = ', text, re.M).start())
-    module.write_text(f'{text[:at]}\n{code}\n{text[at:]}', encoding='utf-8')
+def cell(code, **metadata):
+    return dict(cell_type='code', source=code, metadata=metadata, outputs=[], execution_count=None)
 
-def put_cell(path, where, code):
-    "`code` as cells of a notebook."
-    nb = json.loads(path.read_text()) if path.exists() else dict(cells=[], metadata={}, nbformat=4, nbformat_minor=5)
-    tags = ['parameters'] if 'parameters' in where else []
-    nb['cells'] += [dict(cell_type='code', source=s, metadata=dict(tags=tags)) for s in code.split('\n\n')]
-    path.write_text(json.dumps(nb))
+def save(path, cells): path.write_text(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5)))
+
+def bare(path):
+    "The cells of a notebook, without outputs."
+    cells = json.loads(path.read_text(encoding='utf-8'))['cells']
+    return [c | dict(source=''.join(c['source'])) | ({} if c['cell_type'] == 'markdown' else dict(outputs=[]))
+            for c in cells]
+
+def copy(to):
+    "What an export needs, in the folder `to`."
+    (to/'nbs'/'experiments').mkdir(parents=True)
+    for nb in ROOMS: save(to/'nbs'/nb.name, bare(nb))
+    for f in 'settings.ini', 'setup.py': shutil.copy(ROOT/f, to)
+    shutil.copytree(ROOT/'sgsvg', to/'sgsvg', ignore=shutil.ignore_patterns('assets', '__pycache__'))
+    (to/'sgsvg'/'assets').symlink_to(ROOT/'sgsvg'/'assets')
+
+def place(cells, where):
+    "Before which of the cells a block belongs: after the one that sets a name, or at the end, before the exercises."
+    if name := re.fullmatch(r'after (\w+)', where):
+        return next(i for i, c in enumerate(cells, 1) if re.search(rf'^{name[1]} = ', c['source'], re.M))
+    assert where == 'at the end', where
+    return next((i for i, c in enumerate(cells) if c['source'].startswith('## Exercises')), len(cells))
+
+def put(path, where, code):
+    "`code` into a notebook, as one cell; as several where it is said of an experiment's other cells."
+    new = where in ('a new room', 'the cell with the tag parameters')
+    assert new != path.exists(), path
+    cells = [] if new else bare(path)
+    if where == 'its other cells': cells += map(cell, code.split('\n\n'))
+    elif new: cells = [cell(code, tags=['parameters'] if 'parameters' in where else [])]
+    else: cells.insert(place(cells, where), cell(code))
+    save(path, cells)
+
+def run(code, folder):
+    done = subprocess.run([sys.executable, '-c', code], cwd=folder, env=ENV | {'PYTHONPATH': str(folder)},
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 @pytest.mark.parametrize('title', [t for t, blocks in BLOCKS.items() if blocks])
 def test_it_works_as_it_stands(title, tmp_path):
-    shutil.copytree(ROOT/'sgsvg', tmp_path/'sgsvg', ignore=shutil.ignore_patterns('assets', '__pycache__'))
-    (tmp_path/'sgsvg'/'assets').symlink_to(ROOT/'sgsvg'/'assets')
-    (tmp_path/'nbs'/'experiments').mkdir(parents=True)
-    tries = []
+    copy(tmp_path)
+    tries = [code for where, code in BLOCKS[title] if where == 'try it']
     for where, code in BLOCKS[title]:
-        file, _, place = where.partition(', ')
-        if file == 'try it': tries.append(code)
-        elif 'experiments' in file: put_cell(tmp_path/file, place, code)
-        else: put(tmp_path/'sgsvg'/f'{file.split("/")[1][3:-6]}.py', place, code)
+        file, _, at = where.partition(', ')
+        if file != 'try it': put(tmp_path/file, at, code)
     assert len(tries) == 1
-    env = os.environ | {'PYTHONPATH': str(tmp_path)}
-    done = subprocess.run([sys.executable, '-c', tries[0]], cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run('from nbdev.doclinks import nbdev_export; nbdev_export()', tmp_path)
+    run(tries[0], tmp_path)
 
 def test_each_is_short():
-    lines = {t: sum(code.count('\n') for where, code in blocks if where != 'try it') for t, blocks in BLOCKS.items()}
+    def length(code): return sum(not line.startswith('#|') for line in code.splitlines())
+    lines = {t: sum(length(code) for where, code in blocks if where != 'try it') for t, blocks in BLOCKS.items()}
     assert max(lines.values()) < 50 and {t for t, n in lines.items() if n} == {
         'A class', 'A baseline', 'A metric', 'A stage'}, lines

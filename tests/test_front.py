@@ -264,7 +264,7 @@ def test_info_says_what_the_model_is_on_one_screen(capsys):
     assert cli.main(['info', 'default']) == 0
     out = capsys.readouterr().out
     assert len(out.splitlines()) <= 24 and max(map(len, out.splitlines())) <= 180
-    told = '128 x 128 pixels', '15 a second', 'StyleGAN2', 'Apache-2.0', 'openclonk', 'aisfx'
+    told = '128 x 128 pixels', '15 a second', 'StyleGAN2', 'Apache-2.0 and CC BY 4.0', 'openclonk', 'aisfx'
     assert [words for words in told if words not in out] == []
     assert cli.main(['info', 'default', '--json']) == 0
     told = json.loads(capsys.readouterr().out)

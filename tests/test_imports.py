@@ -53,7 +53,7 @@ def test_nobody_imports_a_private_name(path):
 
 @pytest.mark.parametrize('path', MODULES + NOTEBOOKS, ids=rel)
 def test_imports_are_declared(path):
-    needed = (r for r in requires('sgsvg') if not re.search('extra == .(test|dev)', r))   # what users can have
+    needed = (r for r in requires('sgsvg') if not re.search('extra == .(test|browser|dev)', r))   # what users can have
     wanted = {re.split(r'[^\w.-]', r)[0].lower().replace('_', '-') for r in needed}
     known = wanted | {'ipython', 'ipykernel', 'nbformat', 'nbclient'}  # these come with jupyterlab and papermill
     tops = {n.split('.')[0] for n in imported(path)} - sys.stdlib_module_names - {'sgsvg'}

@@ -1,12 +1,14 @@
 "Notebooks and modules are one thing: what is exported is what is committed."
-import ast, filecmp, io, os, re, shutil, subprocess, sys, tokenize
+import ast, filecmp, io, json, os, re, shutil, subprocess, sys, tokenize
 from collections import Counter
 
 import pytest
 
-import draw, used
+import ablation, draw, used
 from make_readme import readme, story
 from repo import EXPERIMENTS, NBS, NOTEBOOKS, ROOMS, ROOT, cells, default_exp, rel
+from sgsvg.bench import BenchCard, bench_page
+from sgsvg.comparison import comparison_page
 
 MODULES = sorted(p for p in (ROOT/'sgsvg').glob('*.py') if not p.name.startswith('_'))
 
@@ -78,6 +80,15 @@ def test_parameters(nb):
 def test_the_story_is_made_from_the_figures():
     folder = ROOT/'results'/'default'
     assert (folder/'README.md').read_text(encoding='utf-8') == story(folder), 'run `make readme`'
+
+def test_pages_of_results_are_made_from_their_numbers():
+    results = ROOT/'results'
+    made, bench = (json.loads((results/n/f'{n}.json').read_text(encoding='utf-8')) for n in ('compare', 'bench'))
+    def changed(n): return ablation.page(n, ablation.written(results/f'ablation/{n}.csv'))
+    pages = {f'ablation/{n}.md': changed(n) for n in ablation.FIGURES}
+    pages['compare/compare.md'] = comparison_page(made, made['makers'], made['paired'], made['sound']) + '\n'
+    pages['bench/bench.md'] = bench_page(bench['rows'], BenchCard(**bench['card'])) + '\n'
+    assert [f for f,text in pages.items() if (results/f).read_text(encoding='utf-8') != text] == []
 
 def test_readme_is_made_from_the_index():
     assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(NBS/'index.ipynb'), 'run `make readme`'

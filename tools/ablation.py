@@ -23,6 +23,17 @@ FIGURES = dict(     # notebook -> column -> what it is called
                   frechet_clips_over_floor='distance of clips over the floor'),
     train_sound={'zero_shot.world': 'class by sound', 'retrieval.world': 'frame of the class by sound',
                  'cos_image': 'cosine to the frame', 'cos_text': 'cosine to the caption'})
+ABOUT = dict(       # notebook -> title, what was run, what the columns mean
+    ablation=("The trajectory's training, one thing changed at a time", 'examples/ablation.yaml', '''
+- `right class`: share of frames in which the judge sees the sound's class, 0 to 1; higher is better.
+- `sync`: correlation of the loudness with the intensity that the judge sees, -1 to 1; higher is better.
+- `distance of clips over the floor`: Fréchet distance of clips to rendered ones, over that of other rendered ones;
+  lower is better, rendered clips have 1.'''),
+    train_sound=("The sound encoder's terms, left out in turn", 'examples/ablation_sound.yaml', '''
+- `class by sound`: share of new sounds of the world whose nearest caption is of their class, 0 to 1; higher is better.
+- `frame of the class by sound`: share whose nearest frame is of their class, 0 to 1; higher is better.
+- `cosine to the frame`, `cosine to the caption`: of a sound with its frame and caption, in training, -1 to 1; higher is
+  nearer.'''))
 LEAST = 3   # seeds of a row
 SAME = .005 # difference of two means that another machine may make
 
@@ -51,16 +62,20 @@ def table(found, figures):
     def row(changed, seeds): return {k: v for f in figures for k,v in numbers(seeds, base, f).items()}
     return [dict(changed=changed, seeds=len(seeds)) | row(changed, seeds) for changed,seeds in found.items()]
 
+def written(path):
+    "Rows of the table at `path`; none where there is no such file."
+    if not path.exists(): return []
+    def numbers(row): return {k: v if k == 'changed' else float(v) for k,v in row.items() if v}
+    with path.open(newline='', encoding='utf-8') as f:
+        return [numbers(o) | dict(seeds=int(o['seeds'])) for o in csv.DictReader(f)]
+
 def earlier(path, lines, figures):
     "Rows of the table at `path` that are not among these."
-    if not path.exists(): return []
-    with path.open(newline='', encoding='utf-8') as f: there = list(csv.DictReader(f))
-    new = {o['changed'] for o in lines}
+    there, new = written(path), {o['changed'] for o in lines}
     if not any(o['changed'] not in new for o in there): return []
-    apart = [f for f in figures if abs(float(there[0][f]) - lines[0][f]) > SAME]
+    apart = [f for f in figures if abs(there[0][f] - lines[0][f]) > SAME]
     if apart: raise SystemExit(f'{path}: {apart[0]} of `nothing` came out otherwise: remove the file, and run all anew')
-    def numbers(row): return {k: v if k == 'changed' else float(v) if v else None for k,v in row.items()}
-    return [numbers(o) | dict(seeds=int(o['seeds'])) for o in there if o['changed'] not in new]
+    return [o for o in there if o['changed'] not in new]
 
 def said(row, figure):
     "A number as a reader has it; in bold what differs."
@@ -69,6 +84,15 @@ def said(row, figure):
     less, half = row[f'{figure}_difference'], row[f'{figure}_difference_half']
     told = f'{less:+.3f} ± {half:.3f}'
     return f'{mean} ({f"**{told}**" if abs(less) > half else told})'
+
+def page(name, lines):
+    "The table in Markdown, below what it is and what its columns mean."
+    title, grid, meanings = ABOUT[name]
+    def row(o): return dict(changed=o['changed'], seeds=o['seeds']) | {t: said(o, f) for f,t in FIGURES[name].items()}
+    about = f"""Each row is one change of the settings in `{grid}`, run with as many `seeds`.
+A figure is their mean. In brackets is its difference from `nothing`, over pairs of the same seed, with Student's 95 %
+interval; bold where that does not hold 0."""
+    return '\n\n'.join([f'# {title}', about, meanings.strip(), as_markdown([row(o) for o in lines])]) + '\n'
 
 def picture(rows, figures, path):
     "Differences with their intervals."
@@ -90,8 +114,7 @@ def main(out):
     folder.mkdir(parents=True, exist_ok=True)
     lines[1:1] = earlier(folder/f'{name}.csv', lines, figures)
     write_rows(folder/f'{name}.csv', lines)
-    shown = [dict(changed=o['changed'], seeds=o['seeds']) | {t: said(o, f) for f,t in figures.items()} for o in lines]
-    (folder/f'{name}.md').write_text(as_markdown(shown) + '\n', encoding='utf-8')
+    (folder/f'{name}.md').write_text(page(name, lines), encoding='utf-8')
     matplotlib.use('agg')
     picture(lines, figures, folder/f'{name}.png')
     print(f'{len(lines)} settings')
