@@ -303,7 +303,7 @@ class FilmFolder:
 # %% ../nbs/83_baselines.ipynb #53f4a416
 def makers(
     net:SoundVideo,         # whose generator the baselines use
-    paper:SoundVideo,       # a model trained as the paper says, or None
+    paper:SoundVideo,       # a model of the paper's chain of networks, or None
     bank:int=90,            # sounds of the world for regression and retrieval
 )->dict:                    # name in the tables -> maker of films
     "Everything that a comparison puts side by side, ours last."

@@ -83,7 +83,7 @@ def said(row, figure):
     if f'{figure}_difference' not in row: return mean
     less, half = row[f'{figure}_difference'], row[f'{figure}_difference_half']
     told = f'{less:+.3f} ± {half:.3f}'
-    return f'{mean} ({f"**{told}**" if abs(less) > half else told})'
+    return f'{mean} ({f"**{told}**" if abs(less) > max(half, SAME) else told})'
 
 def page(name, lines):
     "The table in Markdown, below what it is and what its columns mean."
@@ -91,7 +91,7 @@ def page(name, lines):
     def row(o): return dict(changed=o['changed'], seeds=o['seeds']) | {t: said(o, f) for f,t in FIGURES[name].items()}
     about = f"""Each row is one change of the settings in `{grid}`, run with as many `seeds`.
 A figure is their mean. In brackets is its difference from `nothing`, over pairs of the same seed, with Student's 95 %
-interval; bold where that does not hold 0."""
+interval; bold where that does not hold 0 and the difference is more than {SAME:g}."""
     return '\n\n'.join([f'# {title}', about, meanings.strip(), as_markdown([row(o) for o in lines])]) + '\n'
 
 def picture(rows, figures, path):
