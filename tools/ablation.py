@@ -1,20 +1,21 @@
 """The table of an ablation, from the folder of its sweep:
 
     sgsvg sweep examples/ablation.yaml OUT  # or ablation_sound.yaml
-    python tools/ablation.py OUT            # writes results/ablation/NOTEBOOK.csv, .md and a picture
+    python tools/ablation.py OUT            # writes results/ablation/NOTEBOOK.csv, .json, .md and a picture
 
 Settings of the table that this sweep has not run stay, if what nothing was changed in came out the same.
 A row is a setting with three seeds or more, named by what is changed. The interval of a difference is Student's, over
 pairs of the same seed: one that holds 0 shows nothing."""
 import csv
 import json
+import statistics
 import sys
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
 
-from sgsvg.core import write_rows
+from sgsvg.core import write_json, write_rows
 from sgsvg.sweep import as_markdown, interval, read_results
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +45,9 @@ def settings(rows, varied):
     for row in rows:
         changed = ', '.join(f'{k} {told(row[k])}' for k in names if row[k] != rows[0][k])
         if row['state'] == 'finished': found.setdefault(changed or 'nothing', {})[row['seed']] = row
-    return {k: seeds for k,seeds in found.items() if len(seeds) >= LEAST}
+    found = {k: seeds for k,seeds in found.items() if len(seeds) >= LEAST}
+    if 'nothing' in found: return found
+    raise SystemExit(f'the first setting, of which the others differ, has fewer than {LEAST} finished seeds')
 
 def numbers(seeds, base, figure):
     "Mean of a figure with its interval, and of its differences from `base` at the same seeds."
@@ -58,7 +61,7 @@ def numbers(seeds, base, figure):
 
 def table(found, figures):
     "A row for each setting."
-    base = next(iter(found.values()))
+    base = found['nothing']
     def row(changed, seeds): return {k: v for f in figures for k,v in numbers(seeds, base, f).items()}
     return [dict(changed=changed, seeds=len(seeds)) | row(changed, seeds) for changed,seeds in found.items()]
 
@@ -88,11 +91,26 @@ def said(row, figure):
 def page(name, lines):
     "The table in Markdown, below what it is and what its columns mean."
     title, grid, meanings = ABOUT[name]
+    n = (len(lines) - 1)*len(FIGURES[name])
     def row(o): return dict(changed=o['changed'], seeds=o['seeds']) | {t: said(o, f) for f,t in FIGURES[name].items()}
     about = f"""Each row is one change of the settings in `{grid}`, run with as many `seeds`.
 A figure is their mean. In brackets is its difference from `nothing`, over pairs of the same seed, with Student's 95 %
-interval; bold where that does not hold 0 and the difference is more than {SAME:g}."""
+interval; bold where that does not hold 0 and the difference is more than {SAME:g}. Of {n} such intervals about
+{round(.05*n)} miss 0 by chance. They say how far other seeds would come out, on the same tested sounds."""
     return '\n\n'.join([f'# {title}', about, meanings.strip(), as_markdown([row(o) for o in lines])]) + '\n'
+
+def facts(out, seeds, varied):
+    "What a setting was run with, and the means of everything that was measured."
+    told = json.loads((Path(out)/seeds[min(seeds)]['run']/'config.json').read_text())
+    given = {'seed', 'step', 'took', 'seconds', *varied}
+    measured = [{k: v for k,v in row.items() if isinstance(v, float) and k not in given} for row in seeds.values()]
+    means = {k: round(statistics.fmean(o[k] for o in measured), 4) for k in measured[0]}
+    return {k: told[k] for k in ('commit', 'versions', 'params')} | dict(seeds=len(seeds), means=means)
+
+def record(path, new):
+    "Facts of each setting, those of earlier sweeps kept."
+    there = json.loads(path.read_text()) if path.exists() else {}
+    write_json(path, there | new)
 
 def picture(rows, figures, path):
     "Differences with their intervals."
@@ -100,7 +118,7 @@ def picture(rows, figures, path):
     for ax, (figure, title) in zip(axs, figures.items()):
         for i, row in enumerate(rows[1:]):
             less, half = row[f'{figure}_difference'], row[f'{figure}_difference_half']
-            ax.errorbar(less, i, xerr=half, fmt='o', ms=4, c='C0' if abs(less) > half else '.6', capsize=2)
+            ax.errorbar(less, i, xerr=half, fmt='o', ms=4, c='C0' if abs(less) > max(half, SAME) else '.6', capsize=2)
         ax.axvline(0, c='.5', lw=1)
         ax.set_title(f'{title}: difference', fontsize=9)
     axs[0].set_yticks(range(len(rows) - 1), [row['changed'] for row in rows[1:]], fontsize=8)
@@ -110,10 +128,12 @@ def picture(rows, figures, path):
 def main(out):
     (rows, varied), folder = read_results(out), ROOT/'results'/'ablation'
     name = json.loads((Path(out)/'sweep.json').read_text())['notebook']
-    lines, figures = table(settings(rows, varied), FIGURES[name]), FIGURES[name]
+    found, figures = settings(rows, varied), FIGURES[name]
+    lines = table(found, figures)
     folder.mkdir(parents=True, exist_ok=True)
     lines[1:1] = earlier(folder/f'{name}.csv', lines, figures)
     write_rows(folder/f'{name}.csv', lines)
+    record(folder/f'{name}.json', {changed: facts(out, seeds, varied) for changed,seeds in found.items()})
     (folder/f'{name}.md').write_text(page(name, lines), encoding='utf-8')
     matplotlib.use('agg')
     picture(lines, figures, folder/f'{name}.png')
