@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['GRID_KEYS', 'OWN', 'WAYS', 'WHERE', 'expand', 'read_grid', 'experiments', 'find_notebook', 'parameters', 'resolve',
-           'run_id', 'Plan', 'plan', 'status', 'run_one', 'slurm', 'last_metrics', 'table', 'write_table', 'missing',
-           'estimate', 'sweep', 'student', 'interval', 'read_results', 'by_setting', 'by_seed', 'as_markdown',
-           'last_of_each', 'Comparison', 'compare', 'summarise']
+           'run_id', 'Plan', 'plan', 'status', 'code_of', 'run_one', 'slurm', 'last_metrics', 'table', 'write_table',
+           'missing', 'estimate', 'sweep', 'student', 'interval', 'read_results', 'by_setting', 'by_seed',
+           'as_markdown', 'last_of_each', 'Comparison', 'compare', 'summarise']
 
 # %% ../nbs/90_sweep.ipynb #5e44343f
 import ast
@@ -20,6 +20,7 @@ import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
@@ -252,6 +253,15 @@ def _whole(folder:Path)->bool:
     return max(done) >= told.get('steps', 0)     # who counts otherwise is believed
 
 # %% ../nbs/90_sweep.ipynb #172b5f62
+def code_of(
+    notebook:PathLike,  # file
+)->str:                 # ten hex digits
+    "What a notebook computes, without its words and pictures."
+    cells = json.loads(Path(notebook).read_text(encoding='utf-8'))['cells']
+    code = [''.join(c['source']) for c in cells if c['cell_type'] == 'code']
+    return hashlib.sha256('\n\n'.join(code).encode()).hexdigest()[:10]
+
+# %% ../nbs/90_sweep.ipynb #85980a6e
 def run_one(
     job:dict,   # of a plan
 )->dict:        # as `status` reads it
@@ -264,7 +274,8 @@ def run_one(
             error = _paper(job['notebook'], folder/'run.ipynb', job['given'])
             state = 'failed' if error else 'finished' if _whole(folder) else 'stopped'
             before = was['took'] if was['state'] == 'stopped' else 0
-            done = dict(state=state, took=round(before + time.monotonic() - began, 3), error=error)
+            done = dict(state=state, took=round(before + time.monotonic() - began, 3), error=error,
+                        code=code_of(job['notebook']))
             write_json(folder/'status.json', done)
             return done
     except (SgsvgError, OSError) as e: return dict(state='failed', took=time.monotonic() - began, error=_reason(e))
@@ -392,6 +403,14 @@ def estimate(
     return sum(took)/len(took)*len(missing(plan))/jobs if took else None
 
 # %% ../nbs/90_sweep.ipynb #0a55cde3
+def _of_earlier_code(plan:Plan):
+    "Warn of finished runs whose notebook was another then."
+    now, ended = code_of(plan.notebook), [status(job['folder']) for job in plan.jobs]
+    n = sum(o['state'] == 'finished' and o.get('code', now) != now for o in ended)
+    if n: warnings.warn(f'{n} runs were finished by an earlier state of {plan.notebook.name}: '
+                        'delete their folders to do them anew', stacklevel=3)
+
+# %% ../nbs/90_sweep.ipynb #54d05ef1
 def sweep(
     grid:PathLike|dict,     # a YAML file, or what would stand in it
     out:PathLike,           # folder of the sweep
@@ -407,6 +426,7 @@ def sweep(
     _claim(todo)
     with alone(todo.out/'lock', f'another sweep works in {out}: wait for its end, or choose another folder'):
         write_json(todo.out/'sweep.json', dict(notebook=todo.notebook.stem, varied=todo.varied, grid=grid))
+        _of_earlier_code(todo)
         left = missing(todo)
         going = _by_executor(executor, left) if executor else _in_processes(jobs, left, str(todo.out/'log'))
         with closing(going): return _follow(todo, going, len(left))

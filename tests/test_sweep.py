@@ -157,6 +157,15 @@ def test_failures_stay_and_the_rest_goes_on(toy, call, tmp_path):
     assert [row['x'] for row in rows_of('runs/a')] == ['1.0', '3.0', '4.0']
     assert all(p.stat().st_mtime_ns == t for p, t in when.items())
 
+def test_a_notebook_that_changed_is_told(toy, call, tmp_path):
+    call(dict(notebook=toy, grid=dict(x=[1, 2])), 'a')
+    book = json.loads(Path(toy).read_text())
+    book['cells'][-1]['source'] += '\nmore = 1'
+    Path(toy).write_text(json.dumps(book))
+    said = call(dict(notebook=toy, grid=dict(x=[1, 2, 3])), 'a')[2]
+    assert '2 runs were finished by an earlier state of toy.ipynb: delete their folders to do them anew' in said
+    assert [row['state'] for row in rows_of('a')] == ['finished']*3
+
 def test_a_full_disk(toy, call, tmp_path):
     "What is finished stays; with some space the rest is done, and nothing twice."
     with disk(tmp_path/'small', 'size=2m') as small:
