@@ -275,22 +275,25 @@ def readings(
     return {k: torch.stack(v) for k,v in found.items()}
 
 # %% ../nbs/84_bench.ipynb #34f6d59f
-def _mean(values):
+class _Mean:
     "The mean of those clips that have a value."
-    v = torch.as_tensor(values).double()
-    return lambda i: v[i].nanmean().item()
+    def __init__(self, values): self.v = torch.as_tensor(values).double()
+    def __call__(self, i): return self.v[i].nanmean().item()
+    @property
+    def left_out(self)->int: return int(self.v.isnan().sum())
 
-def _class(seen, heard, real): return _mean(class_accuracy(list(seen['judge'][...,:-1]), heard['cls'])['frame'])
-def _sync(seen, heard, real): return _mean([sync(a, b) for a,b in zip(heard['loud'], seen['judge'][...,-1])])
+# %% ../nbs/84_bench.ipynb #c6098efa
+def _class(seen, heard, real): return _Mean(class_accuracy(list(seen['judge'][...,:-1]), heard['cls'])['frame'])
+def _sync(seen, heard, real): return _Mean([sync(a, b) for a,b in zip(heard['loud'], seen['judge'][...,-1])])
 def _peak(seen, heard, real):
     "How many frames from 0 the lag curve has its peak."
     most = heard['loud'].shape[1]//4
     curves = [lag_curve(a, b, most) for a,b in zip(heard['loud'], seen['judge'][...,-1])]
-    return _mean([math.nan if c.isnan().any() else abs(int(c.argmax()) - most) for c in curves])
+    return _Mean([math.nan if c.isnan().any() else abs(int(c.argmax()) - most) for c in curves])
 
-def _align(seen, heard, real): return _mean([av_align(a, b) for a,b in zip(heard['onsets'], seen['flow'])])
-def _image_sound(seen, heard, real): return _mean((seen['image'].mean(1)*heard['sound'].mean(1)).sum(1))
-def _image_text(seen, heard, real): return _mean((seen['image'].mean(1)*heard['text']).sum(1))
+def _align(seen, heard, real): return _Mean([av_align(a, b) for a,b in zip(heard['onsets'], seen['flow'])])
+def _image_sound(seen, heard, real): return _Mean((seen['image'].mean(1)*heard['sound'].mean(1)).sum(1))
+def _image_text(seen, heard, real): return _Mean((seen['image'].mean(1)*heard['text']).sum(1))
 
 # %% ../nbs/84_bench.ipynb #910f7f17
 def _frames(x): return x['eyes'][:,::4].flatten(0, 1)
@@ -361,6 +364,11 @@ class Response(NamedTuple):
     paired:tuple        # the same of what lies between a value and the first, clip by clip
     better:str          # of the metric
     follows:float       # Spearman's rank correlation of harm and figure, 1: more harm is always worse
+    left_out:tuple=()   # clips without a value at each amount; empty: none
+
+    def enough(self, clips:int)->tuple: # is a half of them left, at each amount?
+        "Where fewer than half of the clips have a value, an amount counts for nothing."
+        return tuple(2*n <= clips for n in self.left_out) or (True,)*len(self.amounts)
 
 # %% ../nbs/84_bench.ipynb #92ff31df
 def smallest(
@@ -374,7 +382,7 @@ def smallest(
     worse = {'high': v[0] - v, 'low': v - v[0], '0': np.abs(v) - abs(v[0])}[response.better]
     effect = (-worse if praise else worse)/np.sqrt(s**2 + s[0]**2).clip(1e-12)*math.sqrt(n/clips)
     effect[np.abs(v - v[0]) <= SURE*np.array(response.paired)] = 0    # what may be chance tells nothing of more clips
-    pairs = list(zip(response.amounts, effect.tolist()))
+    pairs = [p for p,ok in zip(zip(response.amounts, effect.tolist()), response.enough(clips)) if ok]
     for (a, low), (b, high) in zip(pairs, pairs[1:]):
         if high >= ENOUGH: return a + (b - a)*(ENOUGH - low)/(high - low)
     return None
@@ -392,7 +400,9 @@ def respond(
     real:dict,          # readings of other films
 )->Response:
     "What a metric says of one harm, at 0 and at each amount."
-    found = [leave_out(metric.stat(a, b, real), card.clips, _GROUPS, card.dice()) for a,b in zip(seen, heard)]
+    stats = [metric.stat(a, b, real) for a,b in zip(seen, heard)]
+    found = [leave_out(s, card.clips, _GROUPS, card.dice()) for s in stats]
+    out = tuple(getattr(s, 'left_out', 0) for s in stats)
     amounts = (0, *harm.amounts)
     y = torch.stack([left for *_,left in found])
     x = torch.tensor(amounts, dtype=y.dtype)[:,None].expand_as(y)
@@ -400,7 +410,8 @@ def respond(
     rank = spearman_corrcoef(x[told], y[told]).item() if told.sum() > 2 and y[told].std() > 1e-9 else 0.
     sign = {'high': -rank, 'low': rank, '0': abs(rank)}[metric.better]
     spread = (y - y[0]).var(1, correction=0)*(y.shape[1] - 1)
-    return Response(amounts, *zip(*((v, s) for v,s,_ in found)), tuple(spread.sqrt().tolist()), metric.better, sign)
+    told = zip(*((v, s) for v,s,_ in found))
+    return Response(amounts, *told, tuple(spread.sqrt().tolist()), metric.better, sign, out)
 
 # %% ../nbs/84_bench.ipynb #78fb3428
 class Bench:
@@ -479,7 +490,10 @@ def bench_rows(
         for name, r in by.items():
             least = {f'smallest_{n}': smallest(r, bench.card.clips, n) for n in STUDIES}
             least['praised'] = smallest(r, bench.card.clips, max(STUDIES), True)
+            none = least['smallest_1000'] is None and least['praised'] is None and not all(r.enough(bench.card.clips))
+            least['not_measured'] = max(r.left_out) if none else None
             curve = dict(amounts=r.amounts, values=r.values, standard_errors=r.errors, paired_errors=r.paired)
+            curve['left_out'] = r.left_out
             at = dict(unharmed=r.values[0], chance=chance.get(name), seconds_a_clip=seconds[name])
             unit = (SOUND_HARM | PICTURE_HARM)[harm].unit
             rows.append(dict(harm=harm, unit=unit, metric=name, follows=r.follows, **least, **at, **curve))
@@ -502,13 +516,17 @@ def _least(row:dict, n:int)->str:
     x, first = row[f'smallest_{n}'], row['amounts'][1]
     return f'≤ {first:g}' if x <= first else f'{x:.2g}'
 
-def _line(harm:str, rows:list)->str:
+def _unmeasured(row:dict)->bool: return row.get('not_measured') is not None
+
+def _line(harm:str, rows:list, clips:int)->str:
     "Who notices one harm best, in Markdown."
     def told(n): return sorted((r for r in rows if r[f'smallest_{n}'] is not None), key=lambda r: r[f'smallest_{n}'])
     best = '; '.join(f"{r['metric']} ({_least(r, 200)})" for r in told(200)[:4])
-    notices = ' | '.join(_least(told(n)[0], n) if told(n) else 'blind' for n in STUDIES)
+    nobody = '–' if any(map(_unmeasured, rows)) else 'blind'
+    notices = ' | '.join(_least(told(n)[0], n) if told(n) else nobody for n in STUDIES)
     praised = [r['metric'] for r in rows if r['praised'] is not None]
-    blind = [r['metric'] for r in rows if r['smallest_1000'] is None and r['praised'] is None]
+    blind = [f"– {r['metric']} ({r['not_measured']} of {clips} left out)" if _unmeasured(r) else r['metric']
+             for r in rows if r['smallest_1000'] is None and r['praised'] is None]
     lists = ' | '.join(', '.join(x) or 'none' for x in (blind, praised))
     return f"| {harm}, {rows[0]['unit']} | {notices} | {best or 'none'} | {lists} |"
 
@@ -532,6 +550,11 @@ In the second table:
 - `ms a clip`: what it costs, milliseconds; lower is cheaper.
 '''.strip()
 
+_NO_VERDICT = '''
+"–" before a metric: no verdict. With more harm fewer than half of the clips have a value (the sound hardly changes any
+more, and there is nothing to follow), and with less harm the metric notices nothing.
+'''.strip()
+
 # %% ../nbs/84_bench.ipynb #274d3b65
 def bench_page(
     rows:list,      # of `bench_rows`
@@ -541,7 +564,7 @@ def bench_page(
     harms = dict.fromkeys(r['harm'] for r in rows)
     head = ['| harm | smallest noticed by 50 clips | by 200 | by 1000 | best with 200 | blind with 1000 | fooled |',
             '|---|--:|--:|--:|---|---|---|']
-    lines = [_line(h, [r for r in rows if r['harm'] == h]) for h in harms]
+    lines = [_line(h, [r for r in rows if r['harm'] == h], card.clips) for h in harms]
     metrics = {r['metric']: r for r in rows}
     second = ['', '| metric | better | unharmed | chance | ms a clip |', '|---|---|--:|--:|--:|']
     def shown(x): return '–' if x is None else f'{x:.3g}'
@@ -549,6 +572,7 @@ def bench_page(
         values = ' | '.join(shown(x) for x in (r['unharmed'], r['chance'], 1000*r['seconds_a_clip']))
         second.append(f'| {name} | {METRICS[name].better} | {values} |')
     about = _BENCH.format(metrics=len(metrics), **asdict(card))
+    if any(map(_unmeasured, rows)): second += ['', _NO_VERDICT]
     return '\n'.join([about, '', *head, *lines, *second])
 
 # %% ../nbs/84_bench.ipynb #c4ca41b5
@@ -556,7 +580,7 @@ def show_smallest(
     rows:list,      # of `bench_rows`
     n:int=200,      # clips of the study
 ):
-    "Every metric against every harm: the smallest amount noticed; dark is sharp, white is blind, red is fooled."
+    "Every metric against every harm: the smallest amount noticed; dark is sharp, white is blind, – no verdict."
     harms, names = (list(dict.fromkeys(r[k] for r in rows)) for k in ('harm', 'metric'))
     names = [m for m in METRICS if m in names]
     shade = np.zeros((len(names), len(harms)))
@@ -565,6 +589,7 @@ def show_smallest(
         i, j = names.index(r['metric']), harms.index(r['harm'])
         at = dict(x=j, y=i, ha='center', va='center', fontsize=8)
         if r['praised'] is not None: ax.text(s='better!', color='#b00', **at)
+        if _unmeasured(r): ax.text(s='–', **at)
         if r[f'smallest_{n}'] is None or r['praised'] is not None: continue
         shade[i,j] = 1 - .9*min(1, r[f'smallest_{n}']/r['amounts'][-1])
         ax.text(s=_least(r, n), color='w' if shade[i,j] > .6 else 'k', **at)

@@ -20,7 +20,8 @@ from tqdm.auto import tqdm
 from .core import PathLike, SgsvgError
 from .evaluation import MIN_STD, Card
 from .metrics import bootstrap, class_accuracy, sync
-from .score import distance_results, film_readings, heard_results, kept_reading, seen_results
+from .score import (distance_results, film_readings, heard_results, kept_reading, reading_key, seen_results,
+                         weights_hash)
 
 # %% ../nbs/87_comparison.ipynb #f7225dbc
 CHANGES = 'own', "another clip's", 'silence', 'reversed', 'half a second late'
@@ -64,12 +65,13 @@ def maker_readings(
     shelf:PathLike|None=None,           # folder where readings are kept
 )->list:                                # of `film_readings`, each film against its clip's own sound
     "What is read off a maker's films."
-    out = []
+    out, same = [], (name, how, turn, card)
+    if shelf is not None: same += weights_hash(maker), weights_hash(judge), eyes.sha256
     for i,c in enumerate(tqdm(clips, desc=f'{name}, {how}, seed {turn}', disable=None)):
         def read(i=i, c=c):
             film = made_film(maker, card, changed_sound(clips, i, how, card.sr), c.seed + 100_000*turn)
             return film_readings(film, c.wave, card.sr, card, judge, eyes)
-        out.append(kept_reading(shelf, f'{name}|{how}|{turn}|{c.seed}|{card}', read))
+        out.append(kept_reading(shelf, reading_key(c.seed, *same), read))
     return out
 
 # %% ../nbs/87_comparison.ipynb #5aa5b4a7

@@ -181,9 +181,9 @@ def inception_score(
     splits:int=10,      # parts, each with a score of its own
     seed:int=0,         # of the parts
 )->tuple:               # mean over the parts, standard deviation; from 1 to the number of classes, larger is better
-    """Inception Score, by torchmetrics. It never sees a real picture: one picture a class, always the same, has the
-    best score. Rises with N/splits: compare equal numbers. The bench, with the judge's classes: blind to blur, noise,
-    pictures that stand and the wrong class."""
+    """Inception Score, exp E KL(p(y|x) || p(y)) (Salimans et al. 2016, eq. 1), by torchmetrics.
+    It never sees a real picture: one picture a class, always the same, has the best score. Rises with N/splits: compare
+    equal numbers. The bench, with the judge's classes: blind to blur, noise, stills and the wrong class."""
     if len(logits) < 2*splits: raise SgsvgError(f'{splits} parts need {2*splits} pictures or more, not {len(logits)}')
     with torch.random.fork_rng(devices=()), warnings.catch_warnings():
         warnings.simplefilter('ignore')     # that it takes memory

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['finite', 'pooled', 'frechet', 'kernel_distance', 'scene_spread', 'gradient_energy', 'class_accuracy', 'sync', 'kept',
-           'lag_curve', 'lag_peak', 'shuffled_pairs', 'bootstrap', 'bootstrap_by_source', 'leave_out', 'jackknife',
-           'nearest']
+           'lag_curve', 'lag_peak', 'shuffled_pairs', 'foreign_pairs', 'bootstrap', 'bootstrap_by_source', 'leave_out',
+           'jackknife', 'nearest']
 
 # %% ../nbs/80_metrics.ipynb #6100ce68
 import math
@@ -53,7 +53,8 @@ def frechet(
     a:Tensor,   # (N,d) features
     b:Tensor,   # (M,d) features
 )->float:       # squared units of the features, 0: the same crowd; smaller is nearer
-    """Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017). Falls with N: compare equal numbers.
+    """Fréchet distance of two Gaussians fitted to features, |m1-m2|^2 + tr(S1 + S2 - 2(S1 S2)^(1/2)) with means m and
+    covariances S (Heusel et al. 2017, eq. 6). Falls with N: compare equal numbers.
     The bench: blind to flicker, to the wrong class where all are shown; of frames, to what stands for a second."""
     a, b = finite(a, 'features'), finite(b, 'features')
     if min(len(a), len(b)) < 2: raise SgsvgError('the Fréchet distance needs two frames or more on each side')
@@ -68,8 +69,10 @@ def kernel_distance(
     a:Tensor,   # (N,d) features
     b:Tensor,   # (N,d) features, as many
 )->float:       # 0 on average for the same crowd; smaller is nearer
-    """Unbiased squared MMD with the cubic kernel (Binkowski et al. 2018), over all pairs: may be slightly negative.
-    The bench: as sharp as the Fréchet distance, and as blind; it needs no correction for N."""
+    """Unbiased squared MMD, E k(a,a') + E k(b,b') - 2 E k(a,b), with k(x,y) = (x.y/d + 1)^3 (Binkowski et al. 2018),
+    over all pairs: may be slightly negative, and needs no correction for N. The bench: sharper than `frechet` for
+    noise. Of frames it is blind to pictures that stand, where `frechet` notices 2.3 s with 200 clips, and with 50
+    clips to missing scenes, where `frechet` notices .89 of them."""
     if len(a) != len(b):
         raise SgsvgError(f'the kernel distance takes equal numbers of frames, got {len(a)} and {len(b)}')
     return poly_mmd(finite(a, 'features'), finite(b, 'features')).item()
@@ -133,7 +136,8 @@ def lag_curve(
     most:int=7,         # the largest lag, frames
     min_std:float=.05,  # as in `sync`
 )->Tensor:              # (2 most+1,) r at lags -most ... most; positive: the picture is late
-    "`sync` of one clip where the picture is moved against the sound, over the frames that overlap."
+    """`sync` of one clip where the picture is moved against the sound, over the frames that overlap. The bench: 50
+    clips notice a sound .15 s late by its peak, and .09 s late by `sync` alone."""
     T = len(loudness)
     if T <= 2*most: raise SgsvgError(f'a lag of {most} frames needs more than {2*most} frames, this clip has {T}')
     heard = loudness[most:T-most]
@@ -144,7 +148,8 @@ def lag_curve(
 def lag_peak(
     curve:Tensor,       # (2 most+1,) of `lag_curve`, or a mean of such
 )->tuple:               # frames by which the picture is late, frames in which r is at least half of that; None, None
-    "Where a lag curve peaks and how broad it is. A broad peak says little of the delay: slow sounds have one."
+    """Where a lag curve peaks and how broad it is. A broad peak says little of the delay: slow sounds have one. The
+    bench: 50 clips notice a sound .15 s late; blind to blur, noise, another palette and the wrong class."""
     if torch.as_tensor(curve).isnan().any(): return None, None
     top, n = int(curve.argmax()), len(curve)
     if curve[top] <= 0: return top - n//2, n
@@ -154,6 +159,12 @@ def lag_peak(
     return top - n//2, right - left - 1
 
 # %% ../nbs/80_metrics.ipynb #4d1913d1
+def _largest(sources:list)->int:
+    "How many clips the largest recording has; `SgsvgError` where the others have fewer."
+    most = max(map(list(sources).count, dict.fromkeys(sources)), default=0)
+    if sources and 2*most <= len(sources): return most
+    raise SgsvgError('shuffled pairs need more recordings: one of them holds more than half of the clips')
+
 def shuffled_pairs(
     sources:list,       # the recording each clip is cut from, any hashable
     generator:torch.Generator|None=None,    # of the order and the turn
@@ -162,12 +173,23 @@ def shuffled_pairs(
     names = list(dict.fromkeys(sources))
     rank = dict(zip(names, torch.randperm(len(names), generator=generator).tolist()))
     order = sorted(torch.randperm(len(sources), generator=generator).tolist(), key=lambda i: rank[sources[i]])
-    most = max(map(list(sources).count, names), default=0)
-    if not sources or 2*most > len(sources):
-        raise SgsvgError('shuffled pairs need more recordings: one of them holds more than half of the clips')
+    most = _largest(sources)
     turn = int(torch.randint(most, len(sources)-most+1, (1,), generator=generator))
     out = torch.empty(len(sources), dtype=torch.long)
     out[torch.tensor(order)] = torch.tensor(order[turn:]+order[:turn])
+    return out
+
+# %% ../nbs/80_metrics.ipynb #b23ef3bc
+def foreign_pairs(
+    sources:list,       # as for `shuffled_pairs`
+    at_most:int=50,     # pairings; of more that there are, so many, evenly
+)->Tensor:              # (pairings,N): in pairing k clip i gets the sound of clip `out[k,i]`, of another source
+    "All turns in which nobody gets a sound of its own recording. The mean over them is a chance level."
+    most, names = _largest(sources), list(dict.fromkeys(sources))
+    order = torch.tensor(sorted(range(len(sources)), key=lambda i: names.index(sources[i])))
+    turns = torch.linspace(most, len(sources) - most, min(at_most, len(sources) - 2*most + 1)).round().long()
+    out = torch.empty(len(turns), len(sources), dtype=torch.long)
+    out[:,order] = torch.stack([order.roll(-t) for t in turns.tolist()])
     return out
 
 # %% ../nbs/80_metrics.ipynb #e7e400ad
@@ -230,7 +252,9 @@ def nearest(
     bank:Tensor,        # (M,d) of training frames
     chunk:int=4096,     # rows of the bank at once
 )->tuple:               # cosine distance (N,), index into the bank (N,)
-    "The nearest training frame of each frame, in feature space."
+    """The nearest training frame in feature space, by 1 - cos (Bai et al. 2021, the distance of MiFID). 0 is a copy;
+    larger is newer, not better: blur, noise and another palette raise it as well. The bench: blind to pictures that
+    stand, to the wrong class and to missing scenes."""
     a = F.normalize(features.float(), dim=1)
     best = []
     for i,b in enumerate(bank.split(chunk)):

@@ -55,6 +55,42 @@ def test_sounds_by_name(films, tmp_path, sgsvg):
     status, _, err = sgsvg('score', films, '--sounds', sounds, '--seconds', 1.5)
     assert (status, err.count('no sound named'), err.count('thunder_2.wav: the sound lasts 0.5 s')) == (0, 3, 1), err
 
+def test_other_sounds_of_equal_names_are_another_protocol(films, tmp_path, sgsvg):
+    for k, length in enumerate((2., 1.8)):
+        sounds = tmp_path/f'sounds{k}'
+        sounds.mkdir()
+        for name in ('raining 1', 'thunder_2'): write_sound(sounds/f'{name}.wav', tone(length), 22050)
+        sgsvg('score', films, '--sounds', sounds, '--seconds', 1.5, '-o', tmp_path/f'{k}.json')
+    refused(sgsvg('score', tmp_path/'0.json', tmp_path/'1.json'), 'one table', 'sounds ')
+    old = json.loads((tmp_path/'0.json').read_text())
+    del old['protocol']['protocol']
+    (tmp_path/'old.json').write_text(json.dumps(old))
+    refused(sgsvg('score', tmp_path/'0.json', tmp_path/'old.json'), 'one table', 'protocol 2 against None')
+
+def test_what_lies_beside_a_sound_is_none(films, tmp_path, sgsvg):
+    "A file of another kind is passed over; of two sounds of one name neither is taken."
+    sounds = tmp_path/'sounds'
+    sounds.mkdir()
+    for name in ('raining 1', 'thunder_2'):
+        write_sound(sounds/f'{name}.wav', tone(2.), 22050)
+        (sounds/f'{name}.json').write_text('{}')
+    (sounds/'thunder_2.mp3').touch()
+    out = tmp_path/'card.json'
+    status, _, err = sgsvg('score', films, '--sounds', sounds, '--seconds', 1.5, '-o', out)
+    assert (status, err.count('thunder_2.mp3 and thunder_2.wav'), len(err.splitlines())) == (0, 1, 4), err
+    assert [f['name'] for f in json.loads(out.read_text())['films']] == ['raining 1.mp4']
+
+@pytest.mark.parametrize('error', [PermissionError(13, 'Permission denied'), FileNotFoundError(2, 'No such file')])
+def test_a_film_that_cannot_be_opened_costs_a_line(films, sgsvg, monkeypatch, error):
+    import sgsvg.score as room
+    opened = room.file_hash
+    def closed(path):
+        if 'raining' in str(path): raise error
+        return opened(path)
+    monkeypatch.setattr(room, 'file_hash', closed)
+    status, _, err = sgsvg('score', films, '--seconds', 1.5)
+    assert (status, err.count(f'raining 1.mp4: cannot be read ({error.strerror})')) == (0, 1), err
+
 def test_cards_of_two_kinds_share_no_table(films, tmp_path, sgsvg):
     for name, seconds in (('a', 1.5), ('b', 1.2)):
         sgsvg('score', films, '--seconds', seconds, '-o', tmp_path/f'{name}.json')
