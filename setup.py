@@ -67,7 +67,6 @@ pytest-timeout>=2.3
 pytest-xdist>=3.6
 hypothesis>=6
 nbclient>=0.10
-executorlib>=1.5,<2
 ruff>=0.12
 '''.split()
 
