@@ -713,8 +713,8 @@ def live_(args:argparse.Namespace):
     engine = live.Live(model, controls=live.Controls(seed=args.seed), log=log)
     side = model.generator.img_resolution
     complain(f'{side}x{side}, rgb24, {engine.fps:g} frames a second')
-    shown = live.perform(engine, live.fed(_blocks(args)), live.Pace(engine.fps, complain))
-    with suppress(BrokenPipeError), _sink(args.out) as to:
+    with suppress(BrokenPipeError), _sink(args.out) as to:      # no thread listens where nothing can be written
+        shown = live.perform(engine, live.fed(_blocks(args)), live.Pace(engine.fps, complain))
         live.pipe(live.filled(shown), to)
 
 # %% ../nbs/92_cli.ipynb #9b2172c5

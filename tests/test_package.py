@@ -1,5 +1,5 @@
 "The wheel and the sdist: whole, and at work in a folder without the repository."
-import os, subprocess, sys, tarfile, zipfile
+import os, shutil, subprocess, sys, zipfile
 from pathlib import Path
 
 import pytest
@@ -60,7 +60,7 @@ def test_the_sdist_makes_the_same_wheel(source, wheel, tmp_path):
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     packed, = tmp_path.glob('*.tar.gz')
-    with tarfile.open(packed) as tar: tar.extractall(tmp_path/'unpacked', filter='data')
+    shutil.unpack_archive(packed, tmp_path/'unpacked')
     folder, = (tmp_path/'unpacked').iterdir()
     again = built(folder, tmp_path)
     def contents(o): return {n: o.read(n) for n in o.namelist() if '.dist-info/' not in n}
