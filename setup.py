@@ -51,17 +51,15 @@ ghapi<2
 # A group a line below is what `pip install 'sgsvg[NAME]'` adds.
 slurm = ['submitit>=1.5.3,<2']
 
-remote = '''
+studio = '''
 python-osc>=1.9,<2
 mido>=1.3,<2
 python-rtmidi>=1.5,<2
 '''.split()
 
-studio = remote   # the rest of what `sgsvg studio` needs comes with the package
-
 site = ['latex2mathml>=3.78,<4']   # equations of `make site` that need no network
 
-tests = slurm + remote + site + '''
+tests = slurm + studio + site + '''
 pytest>=8.4
 pytest-timeout>=2.3
 pytest-xdist>=3.6
@@ -98,7 +96,7 @@ setup(
     package_data={'sgsvg': ['assets/*']},
     python_requires='>=3.11,<3.13',
     install_requires=required,
-    extras_require=dict(slurm=slurm, remote=remote, studio=studio, site=site, test=tests, browser=browser, dev=dev),
+    extras_require=dict(slurm=slurm, studio=studio, site=site, test=tests, browser=browser, dev=dev),
     cmdclass=dict(build_py=Build),
     entry_points={'console_scripts': ['sgsvg=sgsvg.cli:main'], 'nbdev': ['sgsvg=sgsvg._modidx:d']},
     zip_safe=False,

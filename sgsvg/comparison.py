@@ -62,11 +62,11 @@ def maker_readings(
     judge:nn.Module, eyes:nn.Module,    # class and intensity; features
     turn:int=0,                         # which of its seeds
     how:str='own',                      # what it hears, see `CHANGES`
-    shelf:PathLike|None=None,           # folder where readings are kept
+    shelf:PathLike|None=None,           # folder where readings of these makers are kept, such as a `Run`'s
 )->list:                                # of `film_readings`, each film against its clip's own sound
     "What is read off a maker's films."
     out, same = [], (name, how, turn, card)
-    if shelf is not None: same += weights_hash(maker), weights_hash(judge), eyes.sha256
+    if shelf is not None: same += weights_hash(judge), eyes.sha256
     for i,c in enumerate(tqdm(clips, desc=f'{name}, {how}, seed {turn}', disable=None)):
         def read(i=i, c=c):
             film = made_film(maker, card, changed_sound(clips, i, how, card.sr), c.seed + 100_000*turn)

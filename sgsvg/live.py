@@ -744,6 +744,7 @@ class Inbox:
         self.waiting = 0.       # seconds
         self.lost = 0.          # seconds
         self.over = None        # True at the end, or the error that was the end
+        self.feeder = None      # the thread that fills it, if one does
 
 # %% ../nbs/73_live.ipynb #9aafbca1
 @patch
@@ -792,6 +793,14 @@ def take(self:Inbox)->list|None:
         return None
 
 # %% ../nbs/73_live.ipynb #78f29aa0
+@patch
+def leave(self:Inbox):
+    """Nothing more is taken. A thread that fills it has a second to see that:
+    inside of PyTorch when Python ends, it would end all by a signal."""
+    if not self.over: self.close()
+    if self.feeder: self.feeder.join(1.)
+
+# %% ../nbs/73_live.ipynb #d5c5bb56
 def fed(
     blocks:Iterable,    # of `(wave, sr)`, as they come
 )->Inbox:
@@ -804,7 +813,8 @@ def fed(
                 inbox.put(block, sr, wait=True)
             inbox.close()
         except Exception as e: inbox.close(e)
-    threading.Thread(target=run, daemon=True).start()
+    inbox.feeder = threading.Thread(target=run, daemon=True)
+    inbox.feeder.start()
     return inbox
 
 # %% ../nbs/73_live.ipynb #20faf2b6
@@ -873,7 +883,9 @@ def perform(
 )->Iterator[Shown]:
     "Draw the newest frame, again and again, until the sound ends; frames that come too late are left out."
     try: yield from _drawn(live, inbox, pace or Pace(live.fps))
-    finally: deque(live.end(), 0)    # they are late by now, but the log is whole
+    finally:
+        inbox.leave()
+        deque(live.end(), 0)    # they are late by now, but the log is whole
 
 def _drawn(live, inbox, pace):
     last, heard = -1, []

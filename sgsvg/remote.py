@@ -76,7 +76,7 @@ class Remote:
 
 def _extra(module:str):
     try: return importlib.import_module(module)
-    except ImportError: raise SgsvgError("OSC and MIDI need more packages: pip install 'sgsvg[remote]'") from None
+    except ImportError: raise SgsvgError("OSC and MIDI need more packages: pip install 'sgsvg[studio]'") from None
 
 # %% ../nbs/74_remote.ipynb #12ea0d93
 def osc(

@@ -12,14 +12,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn, Tensor
 from tqdm.auto import tqdm
 
@@ -102,29 +102,12 @@ def read_film(
 # %% ../nbs/86_score.ipynb #b3c938f2
 PROTOCOL = 2    # raised when the way of measuring changes; cards without a number are of the first
 
-def _told(thing, seen:set)->Iterator:
-    "Numbers, words and tensors that an object holds, in whatever it holds them; what begins with _ aside."
-    if isinstance(thing, (str, int, float, Path, Tensor)): yield thing
-    if isinstance(thing, (str, int, float, Path, Tensor, type)) or id(thing) in seen: return
-    seen.add(id(thing))
-    held = thing if isinstance(thing, dict) else getattr(thing, '__dict__', {})
-    if isinstance(thing, nn.Module): parts = list(thing.state_dict().items())
-    elif isinstance(thing, (list, tuple)): parts = enumerate(thing)
-    else: parts = [(k, v) for k,v in held.items() if str(k)[:1] != '_']
-    for k,v in parts: yield from (str(k), *_told(v, seen))
-
 # %% ../nbs/86_score.ipynb #9a8fa5dc
 def weights_hash(
-    *things:object,     # nets, or makers that hold some
+    net:nn.Module,
 )->str:                 # SHA-256 in hex
-    "One hash of all weights and settings: other weights, another hash."
-    h = hashlib.sha256()
-    for x in _told(things, set()):
-        if isinstance(x, Tensor):
-            h.update(repr((x.dtype, tuple(x.shape))).encode())
-            x = x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-        h.update(x if isinstance(x, bytes) else repr(x).encode())
-    return h.hexdigest()
+    "Other weights, another hash."
+    return hashlib.sha256(save({k: v.contiguous() for k,v in net.state_dict().items()})).hexdigest()
 
 def reading_key(
     *parts:object,      # what a reading depends on: names, numbers, hashes

@@ -56,7 +56,7 @@ def test_a_port_that_cannot_be(port):
 @pytest.mark.parametrize('start', [remote.osc, midi_port])
 def test_without_the_packages_one_line_says_what_to_install(start, monkeypatch):
     for name in ('pythonosc', 'pythonosc.dispatcher', 'mido'): monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(SgsvgError, match=r"pip install 'sgsvg\[remote\]'$"): start(Remote(Player()))
+    with pytest.raises(SgsvgError, match=r"pip install 'sgsvg\[studio\]'$"): start(Remote(Player()))
 
 def test_a_port_without_a_device(monkeypatch):
     mido = pytest.importorskip('mido')

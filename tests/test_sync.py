@@ -53,6 +53,11 @@ def test_clean_changes_nothing(copy): assert differing(copy, map(rel, NOTEBOOKS)
 def test_notebooks_are_small():
     assert [f'{rel(nb)}: {nb.stat().st_size:,} bytes' for nb in NOTEBOOKS if nb.stat().st_size >= 1_000_000] == []
 
+@pytest.mark.parametrize('nb', NOTEBOOKS, ids=rel)
+def test_no_bars_and_no_warnings_are_stored(nb):
+    stored = [o for c in cells(nb) for o in c.get('outputs', [])]
+    assert [o for o in stored if o['output_type'] == 'error' or o.get('name') == 'stderr'] == []
+
 def test_no_folder_is_passed_over():
     hidden = [rel(d) for d in NBS.rglob('_*') if d.is_dir()]
     assert hidden == [], 'nbdev neither tests nor cleans folders with a leading _'
