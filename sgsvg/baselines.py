@@ -305,6 +305,7 @@ def makers(
     net:SoundVideo,         # whose generator the baselines use
     paper:SoundVideo,       # a model of the paper's chain of networks, or None
     bank:int=90,            # sounds of the world for regression and retrieval
+    released:SoundVideo|None=None,  # a model trained as in the authors' program
 )->dict:                    # name in the tables -> maker of films
     "Everything that a comparison puts side by side, ours last."
     known = Bank(net, bank)
@@ -312,4 +313,5 @@ def makers(
         'walk without sound': DeafWalk(net), 'loudness walk': LoudWalk(net), 'onset jumps': OnsetJumps(net),
         'regression': Regression(known), 'retrieval': Retrieval(known)}
     if paper is not None: found |= {'paper without sound': Deafened(paper), 'paper': paper}
+    if released is not None: found |= dict(released=released)
     return found | dict(ours=net)

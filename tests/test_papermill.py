@@ -70,6 +70,14 @@ def test_the_block_makes_what_it_says(place):
     assert left == ['demo.mp4', 'demo.png', 'model.json', 'model.safetensors', 'results.json']
     assert sorted(p.name for p in place.iterdir()) == ['.venv', 'log', 'nbs', 'out', 'runs']
 
+def test_a_packed_model_lends_its_nets(place, tmp_path):
+    "Packed once more, with one net anew: the records of the others come along."
+    whole, nb = place/'out'/'model.safetensors', next(p for p in EXPERIMENTS if p.stem=='pack')
+    others = {k: str(whole) for k in ('generator', 'inversion', 'clip', 'sound')}
+    run(nb, place, **others, trajectory='trajectory', out=str(tmp_path/'again.safetensors'))
+    first, again = (json.loads(p.read_text())['runs'] for p in (whole.with_suffix('.json'), tmp_path/'again.json'))
+    assert first == again
+
 @pytest.mark.parametrize('nb', OTHERS, ids=lambda p: p.stem)
 def test_experiment(nb, place): run(nb, place)
 
