@@ -92,7 +92,7 @@ def frames(self:DeafWalk,
     return self.net.drawn([self.walk(film_frames(sound, seconds, fps), fps, whole('seed', seed))])
 
 # %% ../nbs/83_baselines.ipynb #0450b530
-BASELINES = dict(random=DeafWalk)   # name in the tables -> `baseline(net)`
+BASELINES = dict(random=DeafWalk)   # name in the tables -> `baseline(net)`; `makers` calls it a walk without sound
 
 # %% ../nbs/83_baselines.ipynb #268e533c
 def _heard(sound, seconds, fps):
@@ -309,7 +309,8 @@ def makers(
 )->dict:                    # name in the tables -> maker of films
     "Everything that a comparison puts side by side, ours last."
     known = Bank(net, bank)
-    found = {
+    more = {name: maker(net) for name,maker in BASELINES.items() if maker is not DeafWalk}
+    found = more | {
         'walk without sound': DeafWalk(net), 'loudness walk': LoudWalk(net), 'onset jumps': OnsetJumps(net),
         'regression': Regression(known), 'retrieval': Retrieval(known)}
     if paper is not None: found |= {'paper without sound': Deafened(paper), 'paper': paper}

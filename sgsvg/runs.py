@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
@@ -241,11 +242,20 @@ def _versions()->dict:
         except PackageNotFoundError: pass
     return out
 
+# %% ../nbs/01_runs.ipynb #6d5a1c44
+def _commit_of(folder:str)->str:
+    "Of the files that git knows there; an error of `subprocess` where it knows none."
+    def git(*args):
+        done = subprocess.run(['git', '-C', folder, *args], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+    git('ls-files', '--error-unmatch', '.')
+    return git('rev-parse', 'HEAD') + ('+' if git('status', '--porcelain', '--untracked-files=no') else '')
+
 def _commit()->str|None:
-    "The git commit of the working folder, with `+` if files differ from it; None outside of git."
-    def git(*args): return subprocess.run(['git', *args], capture_output=True, text=True, check=True).stdout.strip()
-    try: return git('rev-parse', 'HEAD') + ('+' if git('status', '--porcelain', '--untracked-files=no') else '')
-    except (OSError, subprocess.CalledProcessError): return None
+    "The git commit of the working folder, or else of the package's, with `+` if files differ; None outside of git."
+    for folder in ('.', str(files('sgsvg'))):
+        try: return _commit_of(folder)
+        except (OSError, subprocess.CalledProcessError): continue
 
 # %% ../nbs/01_runs.ipynb #0221d589
 FREE = {'id', 'root', 'out', 'steps', 'max_minutes', 'device', 'save_every', 'sample_every', 'log_every'}
