@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from sgsvg.audio import loudness
 from sgsvg.evaluation import Card, generated, world_clips
@@ -19,6 +19,7 @@ from sgsvg.video import filmstrip, to_uint8
 HERE = Path(__file__).parents[1]
 MOMENTS = 8
 FIRST = 5000    # seed: the evaluation has other sounds
+NAMES = 200     # pixels for the names of the classes
 
 
 MOVING = 'thunder', 'splashing water', 'explosion'
@@ -46,6 +47,14 @@ def curve(heard, t):
     return panel
 
 
+def named(row, name):
+    "A row of moments with the name of its class before it."
+    page = Image.new('RGB', (NAMES + row.shape[1], row.shape[0]), 'white')
+    ImageDraw.Draw(page).text((NAMES - 12, row.shape[0]//2), name, 'black', ImageFont.load_default(18), anchor='rm')
+    page.paste(Image.fromarray(row), (NAMES, 0))
+    return np.asarray(page)
+
+
 def moment(shown, t):
     "Frame `t` of some films side by side, each above its curve."
     page = Image.new('RGB', (len(shown)*(SIDE+GAP) - GAP, SIDE + CURVE), 'white')
@@ -58,7 +67,7 @@ def moment(shown, t):
 
 def main(model='default'):
     made = list(films(SoundVideo.load(model, device='cpu')))
-    rows = [filmstrip(film, MOMENTS, heard) for film, heard in made]
+    rows = [named(filmstrip(film, MOMENTS, heard), name) for (film, heard), name in zip(made, CLASSES)]
     to = HERE/'nbs'/'images'
     Image.fromarray(np.concatenate(rows)).save(to/'filmstrip.jpg', quality=88)
     shown = [made[CLASSES.index(name)] for name in MOVING]
