@@ -243,7 +243,7 @@ def step(k, title, formula, room, colour):
 def bands():
     "The three recurrent nets of the trajectory, the noise, and the way back from one step to the next."
     x, back = left(3), TOP-20
-    for k, band in enumerate(('coarse', 'mid', 'fine')):
+    for k, band in enumerate(('GRU, coarse', 'GRU, mid', 'GRU, fine')):
         yield box(x+10, TOP+32+19*k, WIDE-20, 16, 'band')
         yield text(x+WIDE/2, TOP+44+19*k, band, 'tiny', 'middle')
     yield arrow([(left(4)+WIDE/2, TOP), (left(4)+WIDE/2, back), (x+80, back), (x+80, TOP-2)], 'own')
