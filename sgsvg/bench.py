@@ -514,7 +514,7 @@ def tidy_rows(rows:list)->list[dict]:
 def _least(row:dict, n:int)->str:
     "The smallest harm that is noticed; what was not tried is not told apart."
     x, first = row[f'smallest_{n}'], row['amounts'][1]
-    return f'≤ {first:g}' if x <= first else f'{x:.2g}'
+    return f'≤ {first:g}' if x <= first else f'{float(f"{x:.2g}"):g}'
 
 def _unmeasured(row:dict)->bool: return row.get('not_measured') is not None
 
@@ -527,7 +527,7 @@ def _line(harm:str, rows:list, clips:int)->str:
     praised = [r['metric'] for r in rows if r['praised'] is not None]
     blind = [f"– {r['metric']} ({r['not_measured']} of {clips} left out)" if _unmeasured(r) else r['metric']
              for r in rows if r['smallest_1000'] is None and r['praised'] is None]
-    lists = ' | '.join(', '.join(x) or 'none' for x in (blind, praised))
+    lists = ' | '.join('; '.join(x) or 'none' for x in (blind, praised))
     return f"| {harm}, {rows[0]['unit']} | {notices} | {best or 'none'} | {lists} |"
 
 # %% ../nbs/84_bench.ipynb #34249baf
@@ -543,10 +543,17 @@ _BENCH = '''
 - `blind with 1000`: metrics that notice not even the largest amount; `fooled`: metrics that take the harm for
   an improvement.
 
+Only {clips} clips were measured. What other numbers of clips would notice is extrapolated: a standard error is taken to
+fall with the square root of the number of clips. Read the two Fréchet distances with caution: {clips} clips are few
+points for the many dimensions of the features, the distance itself depends on the number of clips, and its error may
+be told too small (the notebook `bench` checks that).
+
 In the second table:
 
 - `better`: where a metric is better: `high`, `low`, or `0` (it is the logarithm of a mean over that of real films).
-- `unharmed`, `chance`: the metric of the clips as they are, and where each sound is of another class, in its own unit.
+- `unharmed`: the metric of the clips as they are, in its own unit.
+- `chance`: the same where each sound is of another class; "–" for a metric that does not hear. This is no guess among
+  the {classes} classes: a judge that is always right has a class accuracy of 0 here, a guess would have 1/{classes}.
 - `ms a clip`: what it costs, milliseconds; lower is cheaper.
 '''.strip()
 
@@ -571,52 +578,63 @@ def bench_page(
     for name, r in metrics.items():
         values = ' | '.join(shown(x) for x in (r['unharmed'], r['chance'], 1000*r['seconds_a_clip']))
         second.append(f'| {name} | {METRICS[name].better} | {values} |')
-    about = _BENCH.format(metrics=len(metrics), **asdict(card))
+    about = _BENCH.format(metrics=len(metrics), classes=len(CLASSES), **asdict(card))
     if any(map(_unmeasured, rows)): second += ['', _NO_VERDICT]
     return '\n'.join([about, '', *head, *lines, *second])
 
 # %% ../nbs/84_bench.ipynb #c4ca41b5
+def _verdict(row:dict, n:int)->tuple:
+    "What stands in a cell, and how dark it is."
+    x = row[f'smallest_{n}']
+    if row['praised'] is not None: return 'better!', 0.
+    if x is None: return '–' if _unmeasured(row) else '', 0.
+    return _least(row, n), 1 - .9*min(1, x/row['amounts'][-1])
+
+def _effect(row:dict, times:float)->np.ndarray:
+    "How many standard errors each value lies from the first, with so many times the clips."
+    v, s = (np.array([np.nan if x is None else x for x in row[k]], float) for k in ('values', 'standard_errors'))
+    return np.abs(v - v[0])/np.sqrt(s**2 + s[0]**2).clip(1e-12)*math.sqrt(times)
+
+# %% ../nbs/84_bench.ipynb #d4640412
 def show_smallest(
     rows:list,      # of `bench_rows`
+    card:BenchCard, # of the clips
     n:int=200,      # clips of the study
 ):
-    "Every metric against every harm: the smallest amount noticed; dark is sharp, white is blind, – no verdict."
-    harms, names = (list(dict.fromkeys(r[k] for r in rows)) for k in ('harm', 'metric'))
-    names = [m for m in METRICS if m in names]
-    shade = np.zeros((len(names), len(harms)))
-    fig, ax = plt.subplots(figsize=(13, 7), layout='constrained')
+    "The smallest amount of every harm that every metric notices: dark is sharp, white is blind, grey was not asked."
+    units = {r['harm']: r['unit'] for r in rows}
+    harms, names = list(units), [m for m in METRICS if any(m == r['metric'] for r in rows)]
+    shade = np.full((len(names), len(harms)), np.nan)
+    fig, ax = plt.subplots(figsize=(13, 7), layout='constrained', subplot_kw=dict(facecolor='.8'))
     for r in rows:
         i, j = names.index(r['metric']), harms.index(r['harm'])
-        at = dict(x=j, y=i, ha='center', va='center', fontsize=8)
-        if r['praised'] is not None: ax.text(s='better!', color='#b00', **at)
-        if _unmeasured(r): ax.text(s='–', **at)
-        if r[f'smallest_{n}'] is None or r['praised'] is not None: continue
-        shade[i,j] = 1 - .9*min(1, r[f'smallest_{n}']/r['amounts'][-1])
-        ax.text(s=_least(r, n), color='w' if shade[i,j] > .6 else 'k', **at)
+        text, shade[i,j] = _verdict(r, n)
+        colour = '#b00' if text == 'better!' else 'w' if shade[i,j] > .6 else 'k'
+        ax.text(j, i, text, color=colour, ha='center', va='center', fontsize=8)
     ax.imshow(shade, cmap='Blues', vmin=0, vmax=1, aspect='auto')
-    units = {r['harm']: r['unit'] for r in rows}
     ax.set_xticks(range(len(harms)), [f'{h}\n({units[h]})' for h in harms], rotation=45, ha='right', fontsize=8)
     ax.set_yticks(range(len(names)), names, fontsize=8)
-    ax.set_title(f'the smallest harm that {n} clips notice at 95 %', fontsize=10)
+    ax.set_title(f'smallest harm that {n} clips notice at 95 %, extrapolated from {card.clips}; grey: not asked')
     return fig
 
 # %% ../nbs/84_bench.ipynb #460826fa
 def show_responses(
     rows:list,      # of `bench_rows`
+    card:BenchCard, # of the clips
+    n:int=200,      # clips of the study
 ):
-    "How each metric moves with each harm, in its own standard errors of two hundred clips."
+    "How far each metric moves, up or down, with each harm, in standard errors that `n` clips would have."
     harms = list(dict.fromkeys(r['harm'] for r in rows))
     fig, axs = plt.subplots(4, 4, figsize=(14, 11), layout='constrained')
     colour = {m: plt.get_cmap('tab20')(k) for k,m in enumerate(METRICS)}
     for ax, harm in zip(axs.flat, harms):
         for r in (r for r in rows if r['harm'] == harm):
-            v, s = (np.array([np.nan if x is None else x for x in r[k]], float) for k in ('values', 'standard_errors'))
-            effect = np.abs(v - v[0])/np.sqrt(s**2 + s[0]**2).clip(1e-12)
-            ax.plot(r['amounts'], effect, '.-', color=colour[r['metric']], label=r['metric'])
-        ax.axhline(ENOUGH, color='k', ls=':', lw=1)
+            ax.plot(r['amounts'], _effect(r, n/card.clips), '.-', color=colour[r['metric']], label=r['metric'])
+        dots = ax.axhline(ENOUGH, color='k', ls=':', lw=1, label=f'told apart by {n} clips')
         ax.set_yscale('symlog', linthresh=1)
-        ax.set_ylim(0, 300)
+        ax.set_ylim(0, 1000)
         ax.set_title(f"{harm}, {r['unit']}", fontsize=9)
     lines = [plt.Line2D([], [], color=c, label=m) for m,c in colour.items()]
-    fig.legend(handles=lines, loc='outside lower center', ncols=8, fontsize=8)
+    fig.supylabel(f'distance from unharmed, in standard errors of {n} clips', fontsize=10)
+    fig.legend(handles=[*lines, dots], loc='outside lower center', ncols=8, fontsize=8)
     return fig
