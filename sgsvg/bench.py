@@ -268,9 +268,9 @@ def readings(
     found, took = defaultdict(list), defaultdict(float)
     for x in things:
         for name, read in readers.items():
-            start = time.perf_counter()
+            start = time.process_time()
             found[name].append(read(x))
-            took[name] += time.perf_counter() - start
+            took[name] += time.process_time() - start
     if spent is not None: spent |= {k: t/len(found[k]) for k,t in took.items()}
     return {k: torch.stack(v) for k,v in found.items()}
 
@@ -472,9 +472,9 @@ def costs(
     "What a metric takes for one clip: its readers and its statistic."
     every, out = torch.arange(bench.card.clips), {}
     for name, m in bench.metrics.items():
-        start = time.perf_counter()
+        start = time.process_time()
         m.stat(bench.seen, bench.heard, bench.real)(every)
-        own = (time.perf_counter() - start)/bench.card.clips
+        own = (time.process_time() - start)/bench.card.clips
         out[name] = own + sum(bench.spent.get(k, 0.) for k in m.needs)
     return out
 
@@ -554,7 +554,7 @@ In the second table:
 - `unharmed`: the metric of the clips as they are, in its own unit.
 - `chance`: the same where each sound is of another class; "–" for a metric that does not hear. This is no guess among
   the {classes} classes: a judge that is always right has a class accuracy of 0 here, a guess would have 1/{classes}.
-- `ms a clip`: what it costs, milliseconds; lower is cheaper.
+- `ms a clip`: what it costs, milliseconds of processor time; lower is cheaper.
 '''.strip()
 
 _NO_VERDICT = '''
