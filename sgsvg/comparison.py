@@ -190,11 +190,12 @@ _MEANINGS = '''
 - `sync_chance`, `av_align_chance`: the same of films with another clip's sound; what the figure is read against.
 - `sync_lag_frames`: frames by which the picture is late where the two fit best; 0 is best.
 - `frechet_frames_over_floor`, `frechet_clips_over_floor`: Fréchet distance of frames, or of clips, to rendered ones,
-  over that of other rendered ones; lower is better, rendered films have 1.
+  over that of other rendered ones; lower is better, rendered films have 1. They have no interval and rest on few films.
 - `..._ci`: the 95 % interval of the figure, over sounds.
 - `difference`: the first less the other, in the unit of the figure; `d`: the mean of the differences over their
   standard deviation (Cohen), no unit; `pairs`: sounds that both have.
-- `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says.'''.strip()
+- `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says; another clip's sound
+  is always of another class.'''.strip()
 
 # %% ../nbs/87_comparison.ipynb #9ab8d360
 def _told(facts:dict)->str:
