@@ -194,8 +194,8 @@ _MEANINGS = '''
 - `..._ci`: the 95 % interval of the figure, over sounds.
 - `difference`: the first less the other, in the unit of the figure; `d`: the mean of the differences over their
   standard deviation (Cohen), no unit; `pairs`: sounds that both have.
-- `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says; another clip's sound
-  is always of another class.'''.strip()
+- `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says; another clip's
+  sound is always of another class.'''.strip()
 
 # %% ../nbs/87_comparison.ipynb #9ab8d360
 def _told(facts:dict)->str:
