@@ -243,7 +243,7 @@ class Regression(Reacting):
 
 # %% ../nbs/83_baselines.ipynb #43100d88
 class Retrieval:
-    "The rendered film of the bank's nearest sound, its intensity stretched to the length; the seed does nothing."
+    "The rendered film of the bank's nearest sound, its intensity repeated to the length; the seed does nothing."
     def __init__(self, bank:Bank):
         self.bank, self.net = bank, bank.net
 
@@ -289,7 +289,8 @@ class FilmFolder:
     ):
         if not Path(folder).is_dir(): raise SgsvgError(f'{folder}: there is no such folder; check the name')
         self.folder, self.size = Path(folder), size
-        self.paths = sorted(p for p in self.folder.rglob('*') if p.suffix.lower() in FILMS and p.is_file())
+        def film(p): return p.suffix.lower() in FILMS and (p.is_file() or not p.exists())    # or a broken link
+        self.paths = sorted(filter(film, self.folder.rglob('*')))
         if not self.paths: raise SgsvgError(f'{folder}: holds no film ({", ".join(FILMS)})')
 
     def frames(self, sound:Sound, seconds:float|None=None,  # a file or `(wave, sr)`; None: as long as the sound

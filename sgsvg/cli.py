@@ -722,6 +722,8 @@ def _score_command(sub):
     "The options of `sgsvg score`."
     p = sub.add_parser('score', allow_abbrev=False, help="measure anybody's videos", description=
         'Measure a folder of videos: class, sync, motion, distances, each beside what chance or rendered films have. '
+        'Of each it takes the first seconds, 15 frames a second, and the middle square of 64 x 64 pixels. In the table '
+        '[ ] is a 95 % interval, ( ) is chance or, for a distance, that between rendered films. '
         'A video that cannot be measured is left out, with a line. With -o, a call that was stopped goes on.')
     p.add_argument('paths', nargs='+', metavar='FOLDER|CARD.json',
         help='a folder of videos; cards that were written before stand beside it in the table')

@@ -58,7 +58,8 @@ def film_points(
 def seed_diversity(
     features:Tensor,    # (S,N,d) of N sounds, each with S seeds
 )->Tensor:              # (N,) Euclidean distance of features
-    "Mean distance between two films of one sound. 0: the seed does nothing. Noise counts as variety: read with looks."
+    """Mean distance between two films of one sound. 0: the seed does nothing. Noise counts as variety: read with looks.
+    Not on the bench."""
     if len(features) < 2: raise SgsvgError('diversity over seeds needs two seeds or more')
     return torch.stack([torch.pdist(f.double()).mean() for f in features.unbind(1)])
 
@@ -198,7 +199,7 @@ def jedi(
     b:Tensor,   # (M,d) of others
 )->float:       # squared units of the features' squares, times 100; 0: the same second moments; smaller is nearer
     """Squared MMD with a polynomial kernel of degree 2, no constant (Luo et al. 2025, JEDi; as its code, biased). Falls
-    with N: compare equal numbers. Does not tell features from their negatives."""
+    with N: compare equal numbers. Does not tell features from their negatives. Not on the bench."""
     a, b = finite(a, 'features'), finite(b, 'features')
     def k(x, y): return poly_kernel(x, y, 2, None, 0.).mean().item()
     return 100*(k(a, a) + k(b, b) - 2*k(a, b))
@@ -210,7 +211,8 @@ def alignment(
     pairs:Tensor,   # clip i meets the sound of clip `pairs[i]`, see `metrics.shuffled_pairs`
 )->tuple:           # cosines in [-1,1], larger is better: (N,) with the own sound, (N,) with the other: chance
     """Cosine of a film's and its sound's embeddings, for networks with one space for both (ImageBind, Girdhar et al.
-    2023). It tells the kind of sound: a network that hears the clip as a whole does not mind half a second."""
+    2023). It tells the kind of sound: a network that hears the clip as a whole does not mind half a second. Not on
+    the bench."""
     if seen.shape != heard.shape or len(pairs) != len(seen):
         raise SgsvgError(f'{tuple(seen.shape)} of films, {tuple(heard.shape)} of sounds and {len(pairs)} pairs differ')
     a, b = (F.normalize(finite(x, 'embeddings'), dim=1) for x in (seen, heard))
@@ -223,7 +225,8 @@ def sync_score(
     pairs:Tensor,       # as for `alignment`
 )->tuple:               # in the unit and direction of `net`: (N,) with the own sound, (N,) with the other: chance
     """A network's reading of films with their sounds, for those that take both at once: DeSync (Synchformer, Iashin et
-    al. 2024: seconds apart, smaller is better, blind below its step of .2 s) and the classifiers of AVSync."""
+    al. 2024: seconds apart, smaller is better, blind below its step of .2 s) and the classifiers of AVSync.
+    Not on the bench."""
     if len(pairs) != len(clips): raise SgsvgError(f'{len(clips)} clips and {len(pairs)} pairs differ')
     def read(sounds): return seen_by(lambda i: float(net(clips[i][0], clips[int(sounds[i])][1])), range(len(clips)))
     return read(range(len(clips))), read(pairs)

@@ -82,16 +82,17 @@ def scene_spread(
     features:Tensor,    # (N,d), two or more
     groups:Tensor,      # (N,) class of each
 )->Tensor:              # (groups,) in the order of their numbers; NaN where a group has one picture
-    """Mean distance between two pictures of the same group. The bench: the one to ask where scenes are missing; blur
-    and noise lower it as well, and wrong classes pass for variety."""
+    """Mean distance between two pictures of the same group, larger is more variety. The bench: the one to ask
+    where scenes are missing; blur and noise lower it as well, and wrong classes pass for variety."""
     each = [features[groups == k].double() for k in groups.unique()]
     return torch.stack([torch.pdist(f).mean() for f in each])
 
 # %% ../nbs/80_metrics.ipynb #7aeb2ca0
 def gradient_energy(
     frames:Tensor,  # (N,3,H,W) in [-1,1]
-)->Tensor:          # (N,) mean squared difference of neighbours, across and down
-    "How much fine structure each frame has. The bench: sharpest for blur; colour and motion it misses."
+)->Tensor:          # (N,) mean squared difference of neighbours, across and down, in squares of the frames' unit
+    """How much fine structure each frame has, larger is more. Noise raises it, so hold it against real films. The
+    bench: sharpest for blur; colour and motion it misses."""
     across, down = frames.diff(dim=3), frames.diff(dim=2)
     return across.square().mean((1, 2, 3)) + down.square().mean((1, 2, 3))
 
@@ -100,8 +101,8 @@ def class_accuracy(
     probs:list,     # per clip (T,n_classes)
     cls:Tensor,     # (N,) the sound's class
 )->dict:            # 'clip': (N,) 0 or 1; 'frame': (N,) share of the clip's frames in [0,1]
-    """Right or wrong for every clip; take means and intervals with `bootstrap`. The bench: sure of the class, and blind
-    to all else but another palette: blur and noise it does not mind."""
+    """Right or wrong for every clip, our own; take means and intervals with `bootstrap`. The bench: sure of
+    the class, and blind to all else but another palette: blur and noise it does not mind."""
     if len(probs) != len(cls): raise SgsvgError(f'{len(probs)} clips were judged, {len(cls)} classes given')
     probs = [finite(p, 'class probabilities') for p in probs]
     cls = [int(c) for c in cls]
@@ -115,9 +116,9 @@ def sync(
     intensity:Tensor,   # (T,) as it was read off the frames
     min_std:float=.05,  # a flatter loudness is left out
 )->float:               # Pearson's r in [-1,1], larger is better; NaN: left out
-    """How far the visible intensity follows the loudness of one clip. A delay lowers it; scale and offset do not. The
-    bench: notices a delay of a frame, holes, a reversed sound; a sound without its swell it leaves out, and the class
-    it does not see."""
+    """How far the visible intensity follows the loudness of one clip, our own. A delay lowers it; scale and offset do
+    not. The bench: notices a delay of a frame, holes, a reversed sound; a sound without its swell it leaves out, and
+    the class it does not see."""
     a, b = finite(loudness, 'loudness'), finite(intensity, 'intensity')
     if len(a) != len(b): raise SgsvgError(f'{len(a)} loudness values for {len(b)} frames')
     if len(a) < 2 or a.std(correction=0) < min_std: return math.nan

@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
@@ -31,6 +32,7 @@ from .distances import at_infinity, av_align, av_align_floor, film_points, flow_
 from .evaluation import MIN_STD, Card, reference, rounded
 from .judge import judge_file, read_frames
 from .landscapes import CLASSES
+from .media import opened, sound_track
 from .metrics import (bootstrap_by_source, class_accuracy, foreign_pairs, frechet, gradient_energy, kept,
                            lag_curve, lag_peak, pooled, sync)
 from .runs import file_hash
@@ -259,7 +261,7 @@ def fvd_results(
 def protocol(
     card:Card,          # length, rate, size, number
     eyes:nn.Module,     # `FeatureNet`
-    names:list,         # of the films; where sounds are given, each with the hash of its sound
+    names:list,         # of the films, each with the hash of its sound
     own:bool,           # are the sounds the films' own?
     i3d:I3D|None=None,  # where FVD is taken
 )->dict:                # what two cards must share
@@ -268,10 +270,19 @@ def protocol(
     return named | dict(
         protocol=PROTOCOL, clips=card.clips, seconds=card.seconds, fps=card.fps, size=card.size, seed=card.seed,
         crop='middle square', sounds=hashlib.sha256('|'.join(sorted(names)).encode()).hexdigest()[:16],
-        sound_track='own' if own else 'of the same name', sync_min_std=MIN_STD, intervals='95 %, sources drawn, 1000',
+        sound_track='own, hashed' if own else 'of the same name', sync_min_std=MIN_STD,
+        intervals='95 %, sources drawn, 1000',
         judge_sha256=file_hash(judge_file()), feature_network=f'{eyes.name}, sha256 {eyes.sha256}')
 
 # %% ../nbs/86_score.ipynb #70a2a067
+def _track_hash(film:Path)->str:
+    "SHA-256 of a film's own sound as it is stored: the same on every machine, whatever the picture."
+    made = hashlib.sha256()
+    with opened(film) as box:
+        for packet in box.demux(sound_track(box)): made.update(bytes(packet))
+    return made.hexdigest()
+
+# %% ../nbs/86_score.ipynb #a6e8effe
 def score_films(
     folder:PathLike,                                # of films
     sounds:PathLike|None,                           # folder of sounds, or None: their own
@@ -289,9 +300,10 @@ def score_films(
     results |= distance_results(found, card, eyes)
     if i3d and len(paths) > 1: results |= fvd_results(paths, card, i3d, shelf)
     r = [sync(f['loud'], f['level'], MIN_STD) for f in found]
-    films = [dict(name=p.name, cls=CLASSES[c] if c >= 0 else None, sync=None if math.isnan(x) else round(x, 4))
-             for p,c,x in zip(paths, cls, r)]
-    names = sources if sounds is None else [f'{p.stem} {file_hash(sound_for(p, sounds))}' for p in paths]
+    tracks = [_track_hash(p) if sounds is None else file_hash(sound_for(p, sounds)) for p in paths]
+    films = [dict(name=p.name, cls=CLASSES[c] if c >= 0 else None, sync=None if math.isnan(x) else round(x, 4),
+                  sound=t[:16]) for p,c,x,t in zip(paths, cls, r, tracks)]
+    names = [f'{p.stem} {t}' for p,t in zip(paths, tracks)]
     how, tidy = protocol(card, eyes, names, sounds is None, i3d), {k: rounded(v) for k,v in results.items()}
     return dict(protocol=how, results=tidy, films=films, versions={k: version(k) for k in ('sgsvg', 'torch', 'av')})
 
@@ -304,16 +316,45 @@ def read_card(path:PathLike)->dict:
     if isinstance(card, dict) and {'protocol', 'results'} <= card.keys(): return card
     raise SgsvgError(f'{path} is not a card: give one that sgsvg score wrote')
 
+# %% ../nbs/86_score.ipynb #43d80091
+def _few(names:Iterable)->str:
+    every = sorted(names)
+    return ', '.join(every[:3]) + (f' and {len(every) - 3} more' if len(every) > 3 else '')
+
+def _films_apart(name:str, a:dict, other:str, b:dict)->list:
+    "Which films only one of two cards has, and which have another sound in each."
+    x, y = ({Path(f['name']).stem: f.get('sound') for f in card.get('films', ())} for card in (a, b))
+    more = {name: x.keys() - y.keys(), other: y.keys() - x.keys()}
+    only = [f'only {who} has {_few(stems)}' for who,stems in more.items() if stems]
+    changed = [k for k in x.keys() & y.keys() if x[k] and y[k] and x[k] != y[k]]
+    return only + [f'other sounds of {_few(changed)} (--sounds gives both the same)']*bool(changed)
+
 def _same_protocol(name:str, a:dict, other:str, b:dict):
     "`SgsvgError`, naming every difference, where two cards cannot stand in one table."
-    differ = [f'{k} {a.get(k)} against {b.get(k)}' for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)]
+    p, q = a['protocol'], b['protocol']
+    differ = {k: f'{k} {p.get(k)} against {q.get(k)}' for k in sorted(p.keys() | q.keys()) if p.get(k) != q.get(k)}
     if not differ: return
-    raise SgsvgError(f'{name} and {other} cannot stand in one table: {"; ".join(differ)}. Score both in the same way')
+    apart = _films_apart(name, a, other, b) if 'sounds' in differ else []
+    if apart: del differ['sounds']
+    why = '; '.join([*differ.values(), *apart])
+    raise SgsvgError(f'{name} and {other} cannot stand in one table: {why}. Score both in the same way')
 
 # %% ../nbs/86_score.ipynb #6d36bf71
-_FIGURES = ('class_accuracy', 'sync', 'sync_lag_frames', 'sync_lag_width', 'av_align', 'motion', 'flicker',
-            'gradient_energy', 'frechet_frames', 'frechet_frames_infinite', 'frechet_clips', 'fvd')
+_FIGURES = dict(
+    class_known='–', class_accuracy='high', sync='high', sync_lag_frames='0', sync_lag_width='–', av_align='high',
+    motion='–', flicker='–', gradient_energy='–', frechet_frames='low', frechet_frames_infinite='low',
+    frechet_clips='low', fvd='low')
 
+_ABOUT = '{clips} films, {seconds} s of each, {fps} frames a second, the {crop} of {size} x {size} pixels.'
+
+_LEGEND = '''
+`better`: where a figure is better; – where neither high nor low is, so hold it against real films. In a cell, – is not
+measured. [ ]: 95 % interval. ( ): for a distance, that between two sets of rendered films; for others, chance: the
+same figure with another film's sound or class. `class_known`: films whose name or folder tells their class; only these
+count for `class_accuracy`. `sync_lag_frames`: above 0 the picture is late.
+'''.strip()
+
+# %% ../nbs/86_score.ipynb #773bc66e
 def _cell(results:dict, key:str)->str:
     "A number, its interval and what it is read against."
     x, ci = results.get(key), results.get(f'{key}_ci')
@@ -325,9 +366,10 @@ def _cell(results:dict, key:str)->str:
 def side_by_side(
     cards:dict,     # name -> card
 )->str:             # Markdown
-    "Cards in one table: value, 95 % interval, and in brackets the chance level or the floor."
+    "Cards in one table: value, 95 % interval, in brackets the chance level or the floor; above it what was measured."
     (first, of), *rest = cards.items()
-    for name, card in rest: _same_protocol(first, of['protocol'], name, card['protocol'])
-    head = [f'| | {" | ".join(cards)} |', '|---|' + '--:|'*len(cards)]
+    for name, card in rest: _same_protocol(first, of, name, card)
+    about = _ABOUT.format_map(defaultdict(lambda: '?', of['protocol']))
+    head = [about, '', f'| | better | {" | ".join(cards)} |', '|---|---|' + '--:|'*len(cards)]
     def row(key): return ' | '.join(_cell(card['results'], key) for card in cards.values())
-    return '\n'.join(head + [f'| {key} | {row(key)} |' for key in _FIGURES])
+    return '\n'.join([*head, *(f'| {key} | {better} | {row(key)} |' for key,better in _FIGURES.items()), '', _LEGEND])

@@ -25,12 +25,25 @@ def test_what_cannot_be_measured_costs_a_line(films, tmp_path, sgsvg):
     status, told, err = sgsvg('score', films, '--seconds', 1.5, '-o', out)
     lines = err.splitlines()
     assert (status, told.splitlines()[-1], len(lines)) == (0, str(out), 3), err
+    assert told.startswith('2 films, 1.5 s of each, 15 frames a second, the middle square of 64 x 64 pixels.'), told
+    assert '| class_known | – | 2 |' in told and '[ ]: 95 % interval' in told
     assert all(l.startswith('sgsvg: left out: ') for l in lines)
     assert [sum(n in l for l in lines) for n in ('mute.mp4', 'short.mp4', 'broken.mp4')] == [1, 1, 1]
     card = json.loads(out.read_text())
     assert [f['name'] for f in card['films']] == ['raining 1.mp4', 'thunder_2.mp4']
     assert (card['protocol']['clips'], card['results']['class_known']) == (2, 2)
     assert files(tmp_path) == ['card.json', 'films']
+
+def test_a_link_that_leads_nowhere_costs_a_line(films, sgsvg):
+    (films/'gone.mp4').symlink_to(films/'nothing.mp4')
+    status, _, err = sgsvg('score', films, '--seconds', 1.5)
+    assert (status, err.count('gone.mp4: cannot be read (No such file'), len(err.splitlines())) == (0, 1, 4), err
+
+def test_a_refusal_names_films(films, tmp_path, sgsvg):
+    sgsvg('score', films, '--seconds', 1.5, '-o', tmp_path/'a.json')
+    (films/'thunder_2.mp4').unlink()
+    sgsvg('score', films, '--seconds', 1.5, '-o', tmp_path/'b.json')
+    refused(sgsvg('score', tmp_path/'a.json', tmp_path/'b.json'), 'clips 2 against 1; only ', 'a.json has thunder_2.')
 
 def test_a_stopped_call_goes_on(films, tmp_path, sgsvg, monkeypatch):
     "What was read is kept until the card is written, and counted once."
@@ -61,7 +74,7 @@ def test_other_sounds_of_equal_names_are_another_protocol(films, tmp_path, sgsvg
         sounds.mkdir()
         for name in ('raining 1', 'thunder_2'): write_sound(sounds/f'{name}.wav', tone(length), 22050)
         sgsvg('score', films, '--sounds', sounds, '--seconds', 1.5, '-o', tmp_path/f'{k}.json')
-    refused(sgsvg('score', tmp_path/'0.json', tmp_path/'1.json'), 'one table', 'sounds ')
+    refused(sgsvg('score', tmp_path/'0.json', tmp_path/'1.json'), 'one table', 'other sounds of raining 1, thunder_2')
     old = json.loads((tmp_path/'0.json').read_text())
     del old['protocol']['protocol']
     (tmp_path/'old.json').write_text(json.dumps(old))
