@@ -314,9 +314,12 @@ def _apart(log):
 def _pool(n:int, log):
     "`n` processes of joblib's; one that is idle for 10 s ends, also where the sweep was killed."
     from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.externals.loky.backend.utils import kill_process_tree
     pool = ProcessPoolExecutor(n, timeout=10, initializer=_apart, initargs=(log,), env=_threads(n))
     try: yield pool
-    finally: pool.shutdown(kill_workers=True)
+    finally:
+        for o in [*pool._processes.values()]: kill_process_tree(o)   # kill_workers=True fails after a cancel
+        pool.shutdown()
 
 # %% ../nbs/90_sweep.ipynb #c3e534e4
 def _in_processes(n:int, jobs, log):
@@ -429,11 +432,14 @@ def sweep(
         _of_earlier_code(todo)
         left = missing(todo)
         going = _by_executor(executor, left) if executor else _in_processes(jobs, left, str(todo.out/'log'))
-        with closing(going): return _follow(todo, going, len(left))
+        try:
+            with closing(going): _follow(todo, going, len(left))
+        finally: rows = write_table(todo)
+    return rows
 
 # %% ../nbs/90_sweep.ipynb #74209df4
 def _follow(plan, going, left, every=10.):
-    "Count the runs that end; keep the table up to date, and return its rows."
+    "Count the runs that end, and keep the table up to date."
     often = .5 if sys.stderr.isatty() else every   # a line now and then where there is no terminal
     n, failed = len(plan.jobs), 0
     last = time.monotonic()
@@ -445,7 +451,6 @@ def _follow(plan, going, left, every=10.):
             if time.monotonic() - last > every:
                 write_table(plan)
                 last = time.monotonic()
-    return write_table(plan)
 
 # %% ../nbs/90_sweep.ipynb #a7bf2a96
 def _within(t:float, dof:int)->float:
