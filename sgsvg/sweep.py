@@ -382,6 +382,12 @@ def write_table(plan:Plan)->list[dict]:
     write_rows(plan.out/'results.csv', rows)
     return rows
 
+@contextmanager
+def _kept(plan:Plan):
+    "Write the table however this ends."
+    try: yield
+    finally: write_table(plan)
+
 # %% ../nbs/90_sweep.ipynb #843ef515
 def _claim(plan:Plan):
     "Make the sweep's folder. `SgsvgError` where it holds something else."
@@ -432,10 +438,8 @@ def sweep(
         _of_earlier_code(todo)
         left = missing(todo)
         going = _by_executor(executor, left) if executor else _in_processes(jobs, left, str(todo.out/'log'))
-        try:
-            with closing(going): _follow(todo, going, len(left))
-        finally: rows = write_table(todo)
-    return rows
+        with _kept(todo), closing(going): _follow(todo, going, len(left))
+    return table(todo)
 
 # %% ../nbs/90_sweep.ipynb #74209df4
 def _follow(plan, going, left, every=10.):
