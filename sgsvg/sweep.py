@@ -69,7 +69,7 @@ def _listed(value)->list[dict]:
     raise SgsvgError(f'list must be a list of settings such as [{{}}, {{lr: .1}}], not {value!r}')
 
 def _seeds(value)->list[dict]:
-    if isinstance(value, int) and value > 0: value = list(range(value))
+    if isinstance(value, int) and value > 0 and value is not True: value = list(range(value))
     if not isinstance(value, list) or not value:
         raise SgsvgError(f'seeds must be a number of seeds, or a list of them, not {value!r}')
     return [dict(seed=o) for o in value]
@@ -310,6 +310,7 @@ def _apart(log):
     said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for stream in (1, 2): os.dup2(said, stream)
 
+# %% ../nbs/90_sweep.ipynb #7430b683
 @contextmanager
 def _pool(n:int, log):
     "`n` processes of joblib's; one that is idle for 10 s ends, also where the sweep was killed."
@@ -419,6 +420,15 @@ def _of_earlier_code(plan:Plan):
     if n: warnings.warn(f'{n} runs were finished by an earlier state of {plan.notebook.name}: '
                         'delete their folders to do them anew', stacklevel=3)
 
+# %% ../nbs/90_sweep.ipynb #1511bb63
+def _of_other_grids(plan:Plan):
+    "Tell of finished runs in the folder that the table leaves out."
+    mine = {job['id'] for job in plan.jobs}
+    others = [p.parent for p in plan.out.glob('*/status.json') if p.parent.name not in mine]
+    n = sum(status(o)['state'] == 'finished' for o in others)
+    if n: warnings.warn(f'finished runs in {plan.out} that are not of this grid: {n}; they stay, '
+                        'and results.csv leaves them out', stacklevel=3)
+
 # %% ../nbs/90_sweep.ipynb #54d05ef1
 def sweep(
     grid:PathLike|dict,     # a YAML file, or what would stand in it
@@ -436,6 +446,7 @@ def sweep(
     with alone(todo.out/'lock', f'another sweep works in {out}: wait for its end, or choose another folder'):
         write_json(todo.out/'sweep.json', dict(notebook=todo.notebook.stem, varied=todo.varied, grid=grid))
         _of_earlier_code(todo)
+        _of_other_grids(todo)
         left = missing(todo)
         going = _by_executor(executor, left) if executor else _in_processes(jobs, left, str(todo.out/'log'))
         with _kept(todo), closing(going): _follow(todo, going, len(left))

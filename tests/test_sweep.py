@@ -90,6 +90,10 @@ def rows_of(out):
     (dict(grid=dict(root=['a', 'b'])), 'root: the sweep names folders'),
     (dict(grid=dict(x=3)), 'x must be a list of values'),
     (dict(seeds=0), 'seeds must be a number of seeds'),
+    (dict(seeds=True), 'seeds must be a number of seeds'),
+    ('{notebook: toy.ipynb, set: {wait: .nan}}', 'the parameter wait is nan, but a number is needed'),
+    ('{notebook: toy.ipynb, grid: {x: [1, -.inf]}}', 'the parameter x is -inf, but a number is needed'),
+    ('{notebook: toy.ipynb, set: {size: 2026-01-01}}', 'but a whole number is needed'),
     (dict(set=[1]), 'set must have the form name: value'),
     (dict(sets={}), 'unknown key sets'),
     (dict(notebook='train_clap'), 'there is no notebook train_clap'),
@@ -155,6 +159,9 @@ def test_failures_stay_and_the_rest_goes_on(toy, call, tmp_path):
     grid['list'] = [{}, dict(x=3), dict(x=4)]
     assert call(grid, 'runs/a')[0] == 0
     assert [row['x'] for row in rows_of('runs/a')] == ['1.0', '3.0', '4.0']
+    grid['list'] = [dict(x=3)]
+    assert 'finished runs in runs/a that are not of this grid: 2; they stay' in call(grid, 'runs/a')[2]
+    assert [row['x'] for row in rows_of('runs/a')] == ['3.0']
     assert all(p.stat().st_mtime_ns == t for p, t in when.items())
 
 def test_a_notebook_that_changed_is_told(toy, call, tmp_path):

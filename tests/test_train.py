@@ -95,7 +95,7 @@ def falling(opt, steps): return torch.optim.lr_scheduler.LambdaLR(opt, lambda k:
 @pytest.mark.filterwarnings('error')
 @pytest.mark.parametrize('schedule', [one_cycle, falling])
 def test_more_steps_than_before(schedule, tmp_path):
-    "A training that is done goes on when it is given more steps, with the rates of the longer one; fewer change nothing."
+    "A training that is done goes on when it is given more steps, with the longer schedule; fewer change nothing."
     def train(id, steps):
         fit(stage := Long(steps, schedule), Run(tmp_path, id, dict(steps=steps)), steps, device='cpu')
         return stage
