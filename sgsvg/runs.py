@@ -215,7 +215,8 @@ def _with_given(path:Path, given:dict)->list[str]:
     known = {n.target.id for n in ast.parse(sources[at]).body if isinstance(n, ast.AnnAssign)}
     odd = {k for k in given if not k.isidentifier() or keyword.iskeyword(k)}
     _refuse(odd, sorted(known))
-    lines = [f'{k} = {(str(v) if isinstance(v, Path) else v)!r}\n' for k,v in given.items()]
+    plain = bool, int, float, list, tuple, dict, type(None)
+    lines = [f'{k} = {(v if isinstance(v, plain) else str(v))!r}\n' for k,v in given.items()]
     return [*sources[:at+1], '# Parameters\n' + ''.join(lines), *sources[at+1:]]
 
 def play(
@@ -224,7 +225,7 @@ def play(
 ):                      # the names that there are so far, after each cell
     "Run the code cells of a notebook in this process. What stops a cell is raised here."
     path = Path(notebook)
-    space = dict(__name__='__main__', In=[])
+    space = dict(__name__='__main__', In=[], nan=math.nan, inf=math.inf)   # as repr writes them
     for source in _with_given(path, given):
         space['In'].append(source)
         exec(compile(source, path.name, 'exec'), space)
@@ -266,11 +267,17 @@ def _same(was, now)->bool:
     if isinstance(was, dict) or isinstance(now, dict): return bool(was) and bool(now)
     return was == now
 
+def _stranger(was:dict, now:dict)->str:
+    "A clause where either has parameters that the other lacks: another notebook's, or those of an earlier state."
+    gone, new = ([k for k in a if k not in b] for a,b in ((was, now), (now, was)))
+    if not gone or not new: return ''
+    return f" (it has {', '.join(gone[:3])} and no {', '.join(new[:3])}: a run of another notebook, or of an older one)"
+
 def _contradiction(was:dict, now:dict)->str|None:
-    "The first parameter of a run that is another one now, in words."
+    "The first parameter of a run that is another one now, in words; more if its parameters have other names, too."
     for k in (k for k in was if k in now and k not in FREE):
         if not _same(was[k], now[k]):
-            return f"{k}={_said(was[k])}, now it is {_said(now[k])}"
+            return f"{k}={_said(was[k])}, now it is {_said(now[k])}{_stranger(was, now)}"
 
 # %% ../nbs/01_runs.ipynb #cc87bd5a
 class Run:

@@ -69,7 +69,7 @@ def _listed(value)->list[dict]:
     raise SgsvgError(f'list must be a list of settings such as [{{}}, {{lr: .1}}], not {value!r}')
 
 def _seeds(value)->list[dict]:
-    if isinstance(value, int) and value > 0: value = list(range(value))
+    if isinstance(value, int) and value > 0 and value is not True: value = list(range(value))
     if not isinstance(value, list) or not value:
         raise SgsvgError(f'seeds must be a number of seeds, or a list of them, not {value!r}')
     return [dict(seed=o) for o in value]
@@ -310,13 +310,17 @@ def _apart(log):
     said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for stream in (1, 2): os.dup2(said, stream)
 
+# %% ../nbs/90_sweep.ipynb #7430b683
 @contextmanager
 def _pool(n:int, log):
     "`n` processes of joblib's; one that is idle for 10 s ends, also where the sweep was killed."
     from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.externals.loky.backend.utils import kill_process_tree
     pool = ProcessPoolExecutor(n, timeout=10, initializer=_apart, initargs=(log,), env=_threads(n))
     try: yield pool
-    finally: pool.shutdown(kill_workers=True)
+    finally:
+        for o in [*pool._processes.values()]: kill_process_tree(o)   # kill_workers=True fails after a cancel
+        pool.shutdown()
 
 # %% ../nbs/90_sweep.ipynb #c3e534e4
 def _in_processes(n:int, jobs, log):
@@ -379,6 +383,12 @@ def write_table(plan:Plan)->list[dict]:
     write_rows(plan.out/'results.csv', rows)
     return rows
 
+@contextmanager
+def _kept(plan:Plan):
+    "Write the table however this ends."
+    try: yield
+    finally: write_table(plan)
+
 # %% ../nbs/90_sweep.ipynb #843ef515
 def _claim(plan:Plan):
     "Make the sweep's folder. `SgsvgError` where it holds something else."
@@ -410,6 +420,15 @@ def _of_earlier_code(plan:Plan):
     if n: warnings.warn(f'{n} runs were finished by an earlier state of {plan.notebook.name}: '
                         'delete their folders to do them anew', stacklevel=3)
 
+# %% ../nbs/90_sweep.ipynb #1511bb63
+def _of_other_grids(plan:Plan):
+    "Tell of finished runs in the folder that the table leaves out."
+    mine = {job['id'] for job in plan.jobs}
+    others = [p.parent for p in plan.out.glob('*/status.json') if p.parent.name not in mine]
+    n = sum(status(o)['state'] == 'finished' for o in others)
+    if n: warnings.warn(f'finished runs in {plan.out} that are not of this grid: {n}; they stay, '
+                        'and results.csv leaves them out', stacklevel=3)
+
 # %% ../nbs/90_sweep.ipynb #54d05ef1
 def sweep(
     grid:PathLike|dict,     # a YAML file, or what would stand in it
@@ -427,13 +446,15 @@ def sweep(
     with alone(todo.out/'lock', f'another sweep works in {out}: wait for its end, or choose another folder'):
         write_json(todo.out/'sweep.json', dict(notebook=todo.notebook.stem, varied=todo.varied, grid=grid))
         _of_earlier_code(todo)
+        _of_other_grids(todo)
         left = missing(todo)
         going = _by_executor(executor, left) if executor else _in_processes(jobs, left, str(todo.out/'log'))
-        with closing(going): return _follow(todo, going, len(left))
+        with _kept(todo), closing(going): _follow(todo, going, len(left))
+    return table(todo)
 
 # %% ../nbs/90_sweep.ipynb #74209df4
 def _follow(plan, going, left, every=10.):
-    "Count the runs that end; keep the table up to date, and return its rows."
+    "Count the runs that end, and keep the table up to date."
     often = .5 if sys.stderr.isatty() else every   # a line now and then where there is no terminal
     n, failed = len(plan.jobs), 0
     last = time.monotonic()
@@ -445,7 +466,6 @@ def _follow(plan, going, left, every=10.):
             if time.monotonic() - last > every:
                 write_table(plan)
                 last = time.monotonic()
-    return write_table(plan)
 
 # %% ../nbs/90_sweep.ipynb #a7bf2a96
 def _within(t:float, dof:int)->float:

@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -193,6 +193,17 @@ def _restore_opt(opt, tensors:dict, rest:dict):
             if isinstance(v, Tensor): s[k] = _like(p, v)
 
 # %% ../nbs/61_train.ipynb #bac445a6
+def _resume(sched, saved:dict):
+    "A schedule at the step that was reached. One of another length goes on as if it had been that long from the start."
+    mine = {k: v for k,v in vars(sched).items() if k in ('total_steps', '_schedule_phases')}
+    ended = saved['last_epoch'] > mine.get('total_steps', math.inf)
+    sched.load_state_dict(saved if ended else saved | mine)
+    if ended or not isinstance(sched, (OneCycleLR, LambdaLR)): return
+    sched.last_epoch -= 1   # these two compute a rate from its step alone: once more, with the length of now
+    sched.step()
+    sched._step_count -= 1
+
+# %% ../nbs/61_train.ipynb #b08e957d
 def unpack(
     stage:Stage,                # into which it is put
     tensors:dict[str,Tensor],   # named tensors from `pack`
@@ -203,7 +214,7 @@ def unpack(
     try:
         for prefix,net in _named_nets(stage): net.load_state_dict(below(prefix))
         for name,opt in stage.opts.items(): _restore_opt(opt, below(f'opts.{name}.'), rest['opts'][name])
-        for name,sched in stage.scheds.items(): sched.load_state_dict(rest['scheds'][name])
+        for name,sched in stage.scheds.items(): _resume(sched, rest['scheds'][name])
     except (RuntimeError, KeyError, ValueError) as e:
         why = str(e).splitlines()[-1].strip()
         raise SgsvgError(f'the checkpoint is of another stage ({why}): '
@@ -444,6 +455,7 @@ def fit(
     """Train `stage`. Killed at any moment and started again, it ends with the same weights (on the CPU to the bit, at
     the same number of threads: set `OMP_NUM_THREADS` to hold it, else it follows what other processes leave free).
     Ctrl-C, SIGTERM and `max_minutes` finish the step, save and return False.
+    With more `steps` it goes on later, and a schedule made for them goes on from the step that was reached.
     A term or a weight that is not finite is an `SgsvgError`, and the last good checkpoint stays.
     Of several processes the first writes; the others take the same steps, and return when it does."""
     _set_up(stage, device, accumulate)

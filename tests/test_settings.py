@@ -194,6 +194,14 @@ def test_a_run_that_did_nothing_does_not_block_its_name(tmp_path):
     with pytest.raises(SgsvgError, match="was started with model='b', now it is 'a'"):
         Run(tmp_path, 'evaluate', dict(model='a'))
 
+def test_a_folder_of_another_notebook(tmp_path):
+    "The line says so where the names of the parameters do; one that only gained a parameter is taken for the same."
+    Run(tmp_path, 'a', dict(lr=1, hidden=8, steps=3)).log(0, x=1)
+    with pytest.raises(SgsvgError, match=r'now it is 2 \(it has hidden and no model: a run of another notebook'):
+        Run(tmp_path, 'a', dict(lr=2, model='m', steps=3))
+    with pytest.raises(SgsvgError, match='now it is 2: choose another id'):
+        Run(tmp_path, 'a', dict(lr=2, hidden=8, steps=3, model='m'))
+
 def test_another_net_is_another_run(tmp_path):
     "A frozen net is known by its bytes: the same ones under another name go on, others do not."
     files = [tmp_path/f'{i}.safetensors' for i in range(3)]

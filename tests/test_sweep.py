@@ -90,6 +90,10 @@ def rows_of(out):
     (dict(grid=dict(root=['a', 'b'])), 'root: the sweep names folders'),
     (dict(grid=dict(x=3)), 'x must be a list of values'),
     (dict(seeds=0), 'seeds must be a number of seeds'),
+    (dict(seeds=True), 'seeds must be a number of seeds'),
+    ('{notebook: toy.ipynb, set: {wait: .nan}}', 'the parameter wait is nan, but a number is needed'),
+    ('{notebook: toy.ipynb, grid: {x: [1, -.inf]}}', 'the parameter x is -inf, but a number is needed'),
+    ('{notebook: toy.ipynb, set: {size: 2026-01-01}}', 'but a whole number is needed'),
     (dict(set=[1]), 'set must have the form name: value'),
     (dict(sets={}), 'unknown key sets'),
     (dict(notebook='train_clap'), 'there is no notebook train_clap'),
@@ -155,6 +159,9 @@ def test_failures_stay_and_the_rest_goes_on(toy, call, tmp_path):
     grid['list'] = [{}, dict(x=3), dict(x=4)]
     assert call(grid, 'runs/a')[0] == 0
     assert [row['x'] for row in rows_of('runs/a')] == ['1.0', '3.0', '4.0']
+    grid['list'] = [dict(x=3)]
+    assert 'finished runs in runs/a that are not of this grid: 2; they stay' in call(grid, 'runs/a')[2]
+    assert [row['x'] for row in rows_of('runs/a')] == ['3.0']
     assert all(p.stat().st_mtime_ns == t for p, t in when.items())
 
 def test_a_notebook_that_changed_is_told(toy, call, tmp_path):
@@ -217,11 +224,11 @@ def test_stopped_half_written_and_taken_up(straight, tmp_path):
 
 CALL = 'import json, sys; from sgsvg.sweep import sweep; sweep(json.loads(sys.argv[1]), sys.argv[2], 2)'
 
-def begun(words, out, cwd):
+def begun(words, out, cwd, what='state/step-*'):
     "A sweep under way in a process, once a training has a checkpoint; and all that it has started."
     run = subprocess.Popen([sys.executable, *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 120
-    while not list(Path(out).glob('*/state/step-*')) and time.monotonic() < until: time.sleep(.05)
+    while not list(Path(out).glob(f'*/{what}')) and time.monotonic() < until: time.sleep(.05)
     return run, psutil.Process(run.pid).children(recursive=True)
 
 @pytest.mark.parametrize('everything', [True, False], ids=['all of it', 'the sweep alone'])
@@ -244,19 +251,35 @@ def test_a_worker_that_dies(straight, tmp_path):
     assert run.returncode == 0, err
     same(tmp_path/'a', straight)
 
+# a shell starts what runs in the background deaf to Ctrl-C
+HEARS = ['-c', 'import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); '
+               'from sgsvg.cli import main; sys.exit(main())']
+
 def test_ctrl_c(straight, tmp_path):
     "One line, nothing is left running, and the next call goes on."
     (tmp_path/'grid.yaml').write_text(json.dumps(training(tmp_path)))
-    # a shell starts what runs in the background deaf to Ctrl-C
-    code = ('import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); '
-            'from sgsvg.cli import main; sys.exit(main())')
-    run, others = begun(['-c', code, 'sweep', 'grid.yaml', 'a', '--jobs', '2'], tmp_path/'a', tmp_path)
+    run, others = begun([*HEARS, 'sweep', 'grid.yaml', 'a', '--jobs', '2'], tmp_path/'a', tmp_path)
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=60)
     assert (run.returncode, out, err.splitlines()[-1]) == (130, '', 'sgsvg: interrupted')
     assert psutil.wait_procs(others, timeout=5)[1] == []
     sweep.sweep(training(tmp_path), tmp_path/'a', 2)
     same(tmp_path/'a', straight)
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_ctrl_c_with_runs_that_wait(jobs, toy, tmp_path):
+    "It ends at once, the runs that wait are not started, and the table has what was finished."
+    grid = dict(notebook=toy, zip=dict(seed=list(range(8)), wait=[0] + [40]*7))
+    (tmp_path/'grid.yaml').write_text(json.dumps(grid))
+    words = [*HEARS, 'sweep', 'grid.yaml', 'a', '--jobs', str(jobs)]
+    run, others = begun(words, tmp_path/'a', tmp_path, 'status.json')
+    time.sleep(1)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=20)
+    assert (run.returncode, out, err.splitlines()[-1]) == (130, '', 'sgsvg: interrupted') and 'Traceback' not in err
+    assert psutil.wait_procs(others, timeout=5)[1] == []
+    assert [row['state'] for row in rows_of(tmp_path/'a')] == ['finished'] + ['missing']*7
+    assert len(list((tmp_path/'a').glob('*/lock'))) == 1 + jobs
 
 # ---- executors of others
 

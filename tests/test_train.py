@@ -7,7 +7,8 @@ from repo import NBS
 from sgsvg.core import SgsvgError
 from sgsvg.model import SoundVideo
 from sgsvg.runs import Run
-from sgsvg.train import Stage, ema_of, fit, load_state, pack
+from sgsvg.stages_generator import cosine_fall
+from sgsvg.train import Stage, ema_of, fit, load_state, one_cycle, pack
 
 STEPS = 120
 
@@ -74,6 +75,36 @@ def killed(root, id, at):
     assert child.wait() == -signal.SIGKILL, child.stderr.read().decode()
 
 def lines(root, id): return [{k:v for k,v in o.items() if k != 'seconds'} for o in Run(root, id, {}).metrics()]
+
+class Long(Stage):
+    "A net whose learning rates follow a schedule of so many steps."
+    def __init__(self, steps, schedule):
+        super().__init__()
+        torch.manual_seed(0)
+        net = nn.Linear(2, 2)
+        self.nets, self.opts = dict(net=net), dict(net=torch.optim.Adam(net.parameters(), .01))
+        self.scheds, self.rates = dict(net=schedule(self.opts['net'], steps)), []
+    def batch(self, step, generator): return torch.randn(4, 2, generator=generator)
+    def step(self, x):
+        self.rates.append((self.opts['net'].param_groups[0]['lr'], *self.opts['net'].param_groups[0]['betas']))
+        self.update('net', loss := self.nets['net'](x).square().mean())
+        return dict(loss=loss)
+
+def falling(opt, steps): return torch.optim.lr_scheduler.LambdaLR(opt, lambda k: cosine_fall(k, steps))
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('schedule', [one_cycle, falling])
+def test_more_steps_than_before(schedule, tmp_path):
+    "A training that is done goes on when it is given more steps, with the longer schedule; fewer change nothing."
+    def train(id, steps):
+        fit(stage := Long(steps, schedule), Run(tmp_path, id, dict(steps=steps)), steps, device='cpu')
+        return stage
+    straight = train('straight', 12).rates
+    for first in (1, 4):
+        train(f'longer{first}', first)
+        assert train(f'longer{first}', 12).rates == straight[first:]
+    again, shorter = train('longer4', 12), train('longer4', 4)
+    assert shorter.rates == [] and same(again, shorter) and same(again, train('longer4', 12))
 
 def test_kill_9_and_resume_gives_the_same_bits(tmp_path):
     killed(tmp_path, 'killed', STEPS//4)
