@@ -362,6 +362,7 @@ def panels(
             ax.plot([o['step'] for o in known], [o[name] for o in known], lw=1, label=run)
         ax.set_title(name, fontsize=9)
         ax.grid(alpha=.3)
+    for ax in fig.axes[len(names):]: ax.remove()
     if names and len(runs) > 1: fig.axes[0].legend(fontsize=7)
     return fig
 
