@@ -273,7 +273,8 @@ def test_ctrl_c_with_runs_that_wait(jobs, toy, tmp_path):
     (tmp_path/'grid.yaml').write_text(json.dumps(grid))
     words = [*HEARS, 'sweep', 'grid.yaml', 'a', '--jobs', str(jobs)]
     run, others = begun(words, tmp_path/'a', tmp_path, 'status.json')
-    time.sleep(1)
+    until = time.monotonic() + 60
+    while len(list((tmp_path/'a').glob('*/lock'))) < 1 + jobs and time.monotonic() < until: time.sleep(.05)
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=20)
     assert (run.returncode, out, err.splitlines()[-1]) == (130, '', 'sgsvg: interrupted') and 'Traceback' not in err
