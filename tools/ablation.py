@@ -1,6 +1,6 @@
 """The table of an ablation, from the folder of its sweep:
 
-    sgsvg sweep examples/ablation.yaml OUT  # or ablation_sound.yaml
+    sgsvg sweep examples/ablation.yaml OUT  # or ablation_sound.yaml, ablation_inversion.yaml
     python tools/ablation.py OUT            # writes results/ablation/NOTEBOOK.csv, .json, .md and a picture
 
 Settings of the table that this sweep has not run stay, if what nothing was changed in came out the same.
@@ -23,7 +23,8 @@ FIGURES = dict(     # notebook -> column -> what it is called
     ablation=dict(class_accuracy='right class', sync='sync',
                   frechet_clips_over_floor='distance of clips over the floor'),
     train_sound={'zero_shot.world': 'class by sound', 'retrieval.world': 'frame of the class by sound',
-                 'cos_image': 'cosine to the frame', 'cos_text': 'cosine to the caption'})
+                 'cos_image': 'cosine to the frame', 'cos_text': 'cosine to the caption'},
+    train_inversion=dict(right_class='right class', sync='sync', code_distance='distance of codes'))
 ABOUT = dict(       # notebook -> title, what was run, what the columns mean
     ablation=("The trajectory's training, one thing changed at a time", 'examples/ablation.yaml', '''
 - `right class`: share of frames in which the judge sees the sound's class, 0 to 1; higher is better.
@@ -34,7 +35,13 @@ ABOUT = dict(       # notebook -> title, what was run, what the columns mean
 - `class by sound`: share of new sounds of the world whose nearest caption is of their class, 0 to 1; higher is better.
 - `frame of the class by sound`: share whose nearest frame is of their class, 0 to 1; higher is better.
 - `cosine to the frame`, `cosine to the caption`: of a sound with its frame and caption, in training, -1 to 1; higher is
-  nearer.'''))
+  nearer.'''),
+    train_inversion=("Sound inversion: its heads and its terms", 'examples/ablation_inversion.yaml', '''
+- `right class`: share of pictures, of moments of new sounds of the world, in which the judge sees the sound's class, 0 to
+  1; higher is better.
+- `sync`: correlation of the loudness with the intensity that the judge sees in eight moments of a sound, -1 to 1; higher
+  is better.
+- `distance of codes`: mean squared distance from the codes that fit; lower is better.'''))
 LEAST = 3   # seeds of a row
 SAME = .005 # difference of two means that another machine may make
 
