@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from . import core, stylegan2, stylegan3
 from .core import PathLike, SgsvgError
 from .filters import fir
@@ -123,12 +124,17 @@ def _check_sizes(kwargs:dict):
         if type(v) is int and not all_whole(v, most=most):
             raise SgsvgError(f'a generator with {k}={v}, which is more than any has')
 
+class _Undrawn(TorchFunctionMode):
+    "Leaves out generators: on `meta` nothing is drawn, and a generator there loads PyTorch's compiler, a second or two."
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return func(*args, **{k: v for k,v in (kwargs or {}).items() if k != 'generator'})
+
 def _wanted(cls, kwargs:dict)->dict:
     "Name -> shape of every tensor of the net, which is built without memory."
     try:
         if cls is stylegan3.Generator: check_schedule(kwargs)
         elif cls is stylegan2.Generator: _check_sizes(kwargs)
-        with torch.device('meta'): net = cls(**kwargs)
+        with torch.device('meta'), _Undrawn(): net = cls(**kwargs)
         return {k: tuple(v.shape) for k,v in net.state_dict().items()}
     except SgsvgError: raise
     except Exception as e:

@@ -29,7 +29,7 @@ class Dense(nn.Module):
         super().__init__()
         self.act, self.lr_mul = act, lr_mul
         self.gain = lr_mul/math.sqrt(n_in)
-        self.weight = nn.Parameter(torch.randn(n_out, n_in)/lr_mul)
+        self.weight = nn.Parameter(torch.randn(n_out, n_in).div_(lr_mul))
         self.bias = nn.Parameter(torch.full((n_out,), bias_init/lr_mul))
     def forward(self, x:Tensor):
         with torch.autocast(x.device.type, enabled=False):

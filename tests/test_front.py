@@ -179,6 +179,13 @@ def test_the_name_at_the_door_costs_nothing():
     assert (p.stdout, p.stderr) == ('sgsvg.model\n', '')
     with pytest.raises(AttributeError, match='no attribute'): print(sgsvg.SoundVideos)
 
+@pytest.mark.parametrize('name', ['default', 'paper'])
+def test_a_model_loads_without_the_compiler(name):
+    "PyTorch's compiler takes a second or two to import, and nothing here needs it."
+    code = "import sys, sgsvg; sgsvg.SoundVideo.load(sys.argv[1]); sys.exit('torch._dynamo' in sys.modules)"
+    p = subprocess.run([sys.executable, '-c', code, name], capture_output=True, text=True)
+    assert (p.returncode, p.stderr) == (0, '')
+
 def test_from_the_folder_above(tmp_path):
     "A folder called sgsvg, as a clone is, is not taken for the package."
     (tmp_path/'sgsvg'/'nbs').mkdir(parents=True)
