@@ -125,7 +125,7 @@ def _check_sizes(kwargs:dict):
             raise SgsvgError(f'a generator with {k}={v}, which is more than any has')
 
 class _Undrawn(TorchFunctionMode):
-    "Leaves out generators: on `meta` nothing is drawn, and a generator there loads PyTorch's compiler, a second or two."
+    "Leaves out generators: nothing is drawn on `meta`, and one would load PyTorch's compiler, a second or two."
     def __torch_function__(self, func, types, args=(), kwargs=None):
         return func(*args, **{k: v for k,v in (kwargs or {}).items() if k != 'generator'})
 

@@ -37,10 +37,10 @@ ABOUT = dict(       # notebook -> title, what was run, what the columns mean
 - `cosine to the frame`, `cosine to the caption`: of a sound with its frame and caption, in training, -1 to 1; higher is
   nearer.'''),
     train_inversion=("Sound inversion: its heads and its terms", 'examples/ablation_inversion.yaml', '''
-- `right class`: share of pictures, of moments of new sounds of the world, in which the judge sees the sound's class, 0 to
-  1; higher is better.
-- `sync`: correlation of the loudness with the intensity that the judge sees in eight moments of a sound, -1 to 1; higher
-  is better.
+- `right class`: share of pictures, of moments of new sounds of the world, in which the judge sees the sound's class,
+  0 to 1; higher is better.
+- `sync`: correlation of the loudness with the intensity that the judge sees in eight moments of a sound, -1 to 1;
+  higher is better.
 - `distance of codes`: mean squared distance from the codes that fit; lower is better.'''))
 LEAST = 3   # seeds of a row
 SAME = .005 # difference of two means that another machine may make
