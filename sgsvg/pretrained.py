@@ -124,11 +124,13 @@ def _check_sizes(kwargs:dict):
         if type(v) is int and not all_whole(v, most=most):
             raise SgsvgError(f'a generator with {k}={v}, which is more than any has')
 
+# %% ../nbs/45_pretrained.ipynb #2d57e9ca
 class _Undrawn(TorchFunctionMode):
     "Leaves out generators: nothing is drawn on `meta`, and one would load PyTorch's compiler, a second or two."
     def __torch_function__(self, func, types, args=(), kwargs=None):
         return func(*args, **{k: v for k,v in (kwargs or {}).items() if k != 'generator'})
 
+# %% ../nbs/45_pretrained.ipynb #32172319
 def _wanted(cls, kwargs:dict)->dict:
     "Name -> shape of every tensor of the net, which is built without memory."
     try:

@@ -4,8 +4,9 @@
     python tools/times.py NOTEBOOK ...    run these and record their seconds in results/times.json
     python tools/times.py --write         write the record into the heads
 
-A head says it in a line of its own title cell: "Runs in about 2 minutes on two cores." Notebooks without a record are
-left as they are. Record on a machine that does nothing else."""
+A head says it in a line of its own title cell: "Runs in about 2 minutes on two cores." Experiments take too long for
+that: what theirs says is the processor time of the record in results/. Notebooks without either are left as they are.
+Record on a machine that does nothing else."""
 import json
 import os
 import re
@@ -19,7 +20,9 @@ from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT/'results'/'times.json'
-LINE = re.compile(r'\n+^Runs in about .* on two cores\.$', re.M)
+COSTS = dict(bench='results/bench/bench.json', compare='results/compare/compare.json',
+             ablation='results/ablation/ablation.json')   # experiment -> its record
+LINE = re.compile(r'\n+^(Runs in about .* on two cores|.* took about .* of processor time)\.$', re.M)
 USED = re.compile(r'\n+^Used by ', re.M)   # what tools/used.py writes stays last
 
 
@@ -29,10 +32,20 @@ def said(seconds):
     return f'{round(seconds/60):.0f} minutes'
 
 
-def head(title, seconds):
+def lasts(seconds): return f'Runs in about {said(seconds)} on two cores.'
+
+
+def cost(path):
+    "What the record of an experiment took, as its head has it; of many runs, the mean of one."
+    facts = json.loads((ROOT/path).read_text())
+    runs = [facts['cpu_minutes']] if 'cpu_minutes' in facts else [o['means']['cpu_minutes'] for o in facts.values()]
+    what = f'The record in `{Path(path).parent}`' if len(runs) == 1 else f'A run of the record in `{Path(path).parent}`'
+    return f'{what} took about {said(60*sum(runs)/len(runs))} of processor time.'
+
+
+def head(title, line):
     "The title cell with its line."
-    plain = LINE.sub('', title).rstrip()
-    line = f'\n\nRuns in about {said(seconds)} on two cores.'
+    plain, line = LINE.sub('', title).rstrip(), f'\n\n{line}'
     used = USED.search(plain)
     return plain[:used.start()] + line + plain[used.start():] if used else plain + line
 
@@ -43,13 +56,12 @@ def title_cell(book): return next(c for c in book.cells if c.cell_type == 'markd
 def recorded(): return json.loads(RECORD.read_text()) if RECORD.exists() else {}
 
 
-def differing(root=ROOT, record=None):
+def differing(root=ROOT):
     "Notebook -> the title cell that it should have, where it has another."
-    found = {}
-    for name,seconds in (recorded() if record is None else record).items():
-        old = title_cell(nbformat.read(root/name, 4)).source
-        if old != head(old, seconds): found[name] = head(old, seconds)
-    return found
+    lines = {name: lasts(seconds) for name,seconds in recorded().items()}
+    lines |= {f'nbs/experiments/{name}.ipynb': cost(path) for name,path in COSTS.items()}
+    old = {name: title_cell(nbformat.read(root/name, 4)).source for name in lines}
+    return {name: head(old[name], line) for name,line in lines.items() if old[name] != head(old[name], line)}
 
 
 def run(path):
