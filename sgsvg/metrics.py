@@ -148,12 +148,12 @@ def lag_curve(
 # %% ../nbs/80_metrics.ipynb #aa9d29c8
 def lag_peak(
     curve:Tensor,       # (2 most+1,) of `lag_curve`, or a mean of such
-)->tuple:               # frames by which the picture is late, frames in which r is at least half of that; None, None
+)->tuple:   # frames by which the picture is late, frames in which r is at least half of that; None: it does not follow
     """Where a lag curve peaks and how broad it is. A broad peak says little of the delay: slow sounds have one. The
     bench: 50 clips notice a sound .15 s late; blind to blur, noise, another palette and the wrong class."""
     if torch.as_tensor(curve).isnan().any(): return None, None
     top, n = int(curve.argmax()), len(curve)
-    if curve[top] <= 0: return top - n//2, n
+    if curve[top] <= 0: return None, None
     below = (curve < curve[top]/2).nonzero()[:,0]
     left = max((int(i) for i in below if i < top), default=-1)
     right = min((int(i) for i in below if i > top), default=n)

@@ -544,7 +544,7 @@ def _batch(self:SoundVideo, ws:Tensor)->Tensor:
 @patch
 def drawn(self:SoundVideo,
     paths:Iterable,     # pieces of path `(1,t,num_ws,w_dim)`
-    batch:int=8,        # frames at a time
+    batch:int=4,        # frames at a time
 )->Iterator[Tensor]:    # frames `(batch,3,H,W)` in [-1,1]
     "The frames of a path: on a CPU each batch by one thread, the next ones meanwhile."
     batches = (ws for path in paths for ws in path[0].split(batch))

@@ -361,7 +361,7 @@ def dotted(
     return names
 
 # %% ../nbs/45_pretrained.ipynb #166b5e6a
-AVERAGE = re.compile(r'[Ee]ma(?![a-z])|EMA|[Aa]verag')
+AVERAGE = re.compile(r'((?<![a-z])e|E)ma(?![a-z])|EMA|[Aa]verag')
 
 def places(
     names:dict,             # from `dotted`

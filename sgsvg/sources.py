@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn, Tensor
 
-from .core import load_model, PathLike, Progress, save_model
+from .core import load_model, PathLike, Progress, SgsvgError, save_model
 from .audio import MelSpec, SMALL_MEL, framed_mel, loudness, n_frames
 from .landscapes import CLASSES, STEADY, caption
 from .foley import intensity, sound
@@ -67,6 +67,12 @@ class FramePool:
         _render_missing(Path(path), labels, size, progress)
         kept = np.memmap(path, np.uint8, 'c').reshape(-1, 3, size, size)
         self.images = torch.from_numpy(kept[:len(self)])
+        if self._off() > .05: raise SgsvgError(f"{path} holds other frames (another seed, size or version): remove it")
+
+    def _off(self)->float:
+        "How far the first frame is from what its numbers say, in [0,2]."
+        drawn = render(self.z[:1], self.cls[:1], self.e[:1], self.phase[:1], self.images.shape[-1])
+        return (self.images[:1].float()/127.5 - 1 - drawn).abs().mean().item()
 
     def __len__(self): return len(self.cls)
 
