@@ -1,21 +1,21 @@
-"""Seconds of film that a second makes, on two threads of this processor; not part of the test run:
+"""Seconds of film that a second makes, and the memory of a short and a long film, on two threads of this processor; not
+part of the test run:
 
     python bench/pace.py [results/speed/pace.json]
 
-The file has a row for each kind of processor, as PyTorch names them: where one has no bfloat16, all is computed in
-float32. Run it where nothing else runs."""
-import json, statistics, sys, tempfile
+It takes ten minutes. The file has a row for each kind of processor, as PyTorch names them: where one has no bfloat16,
+all is computed in float32. Run it where nothing else runs."""
+import json, sys
 from pathlib import Path
 
 import torch
-from sgsvg.core import amp_dtype
-from sgsvg.evaluation import paces
+from sgsvg.core import amp_dtype, model_file
+from sgsvg.evaluation import Card, rounded, speed_results
 
 def measured():
-    with tempfile.TemporaryDirectory() as folder: goes = paces('default', Path(folder), 1000)
+    found = {k: rounded(v) for k,v in speed_results(Card(), model_file('default')).items()}
     kind = str(amp_dtype(torch.device('cpu')) or torch.float32).removeprefix('torch.')
-    return dict(precision=kind, realtime_factor=round(statistics.median(goes), 2),
-                goes=[round(o, 2) for o in goes], torch=torch.__version__)
+    return dict(precision=kind, torch=torch.__version__) | found
 
 def main(out=None):
     row = {torch.backends.cpu.get_cpu_capability(): measured()}
