@@ -57,6 +57,8 @@ def test_notebooks_are_small():
 def test_no_bars_and_no_warnings_are_stored(nb):
     stored = [o for c in cells(nb) for o in c.get('outputs', [])]
     assert [o for o in stored if o['output_type'] == 'error' or o.get('name') == 'stderr'] == []
+    bars = [o for o in stored if 'it/s]' in str(o.get('data', {}).get('text/plain')) and 'image/png' not in o['data']]
+    assert bars == [], 'take the progress bars out of the stored outputs'
 
 def test_no_folder_is_passed_over():
     hidden = [rel(d) for d in NBS.rglob('_*') if d.is_dir()]
