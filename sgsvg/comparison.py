@@ -122,7 +122,9 @@ def kernel_to_rendered(
     interval leaves sounds out in turn."""
     two = card, replace(card, seed=card.seed + card.clips)
     others, floor = (film_points(rendered_features(c, eyes)) for c in two)
-    def each(i): return [kernel_distance(o[i], others[i]) - kernel_distance(floor[i], others[i]) for o in points]
+    def each(i):
+        least = kernel_distance(floor[i], others[i])
+        return [kernel_distance(o[i], others[i]) - least for o in points]
     def mean(i): return sum(each(i))/len(points)
     value, *ci = jackknife(mean, card.clips, card.clips, card.dice())
     return dict(kernel_clips=value, kernel_clips_ci=ci, kernel_clips_seeds=each(torch.arange(card.clips)))

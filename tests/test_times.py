@@ -12,9 +12,16 @@ def test_the_heads_say_what_was_recorded(): assert times.differing() == {}, 'pyt
 def test_a_time_in_words(seconds, said): assert times.said(seconds) == said
 
 def test_experiments_say_what_their_record_took():
-    said = {name: times.cost(path) for name,path in times.COSTS.items()}
+    said = {name: times.cost(*record) for name,record in times.COSTS.items()}
     assert said['bench'].startswith('The record in `results/bench` took about ')
     assert said['ablation'].startswith('A run of the record in `results/ablation` took about ')
+
+def test_what_trainings_took_is_added_up(tmp_path, monkeypatch):
+    for stage,seconds in dict(inversion=60, trajectory=240).items():
+        (tmp_path/f'{stage}-metrics.jsonl').write_text(f'{{"seconds": 1}}\n{{"seconds": {seconds}}}\n')
+    monkeypatch.setattr(times, 'ROOT', tmp_path.parent)
+    said = times.trained(tmp_path.name)
+    assert said == f'The trainings of the record in `{tmp_path.name}` took about 5 minutes on two cores.'
 
 def test_trainings_say_what_they_took():
     "Where a head names the training of an embedded model, its record is of that length."
@@ -31,6 +38,7 @@ def test_a_line_is_written_once_and_brought_up_to_date(tmp_path, monkeypatch):
     cells = [nbformat.v4.new_markdown_cell('# a\n> b\n\nUsed by [c](c.ipynb).'), nbformat.v4.new_code_cell('1')]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path/'a.ipynb')
     monkeypatch.setattr(times, 'COSTS', {})
+    monkeypatch.setattr(times, 'TRAININGS', {})
     for seconds in (20, 20, 300):
         monkeypatch.setattr(times, 'recorded', lambda seconds=seconds: {'a.ipynb': seconds})
         times.write(tmp_path)
