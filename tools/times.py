@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,7 +88,7 @@ def differing(root=ROOT):
 def run(path, parameters):
     "Seconds of a notebook, in a kernel of its own on two cores; what it shows is thrown away."
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-    book = nbformat.read(path, 4)
+    book = load_notebook_node(str(path))
     if parameters: book = parameterize_notebook(book, parameters)
     began = time.monotonic()
     NotebookClient(book, timeout=3600, kernel_name='python3', resources=dict(metadata=dict(path=path.parent))).execute()
