@@ -21,6 +21,7 @@ from .pretrained import GENERATORS, contents, dotted, is_model, places, read_sty
 # %% ../nbs/57_authors.ipynb #135214df
 BODY = (0, 3, 7, 21)   # first unit of each stage of the IR-SE-50 body
 HEADS = ((0,3), (3,7), (7,16))   # the authors' heads: coarse, middle, fine
+_ENDS = [0, 4, 8, 16]   # of the codes that their recurrent nets walk through: coarse, middle, fine
 _PARTS = ('inversion', 'coarse', 'mid', 'fine')  # a file each
 
 def _body_unit(m):
@@ -126,7 +127,7 @@ def _check_parts(parts:dict, generator:nn.Module):
 
 # %% ../nbs/57_authors.ipynb #a9fea699
 def _bands(parts:dict, generator:nn.Module)->list:
-    "The ranges of style layers that the recurrent nets walk, `[[0, end], [end, end], ...]`."
+    "The ranges of style layers that the recurrent nets walk; `SgsvgError` unless they are the authors'."
     ends = [0]
     for b in _PARTS[1:]:
         t, facts = parts[b]
@@ -135,6 +136,10 @@ def _bands(parts:dict, generator:nn.Module)->list:
     if ends[-1] != generator.num_ws or generator.num_ws != 16:
         raise SgsvgError(f'the authors walk through {ends[-1]} codes of 16 heads, '
                          f'but the generator has num_ws {generator.num_ws}')
+    if ends != _ENDS:
+        found = [b-a for a,b in zip(ends, ends[1:])]
+        raise SgsvgError('the coarse, middle and fine net walk through {}, {} and {} codes instead of 4, 4 and 8: '
+                         'are two of their file names swapped?'.format(*found))
     return [list(o) for o in zip(ends, ends[1:])]
 
 # %% ../nbs/57_authors.ipynb #47fdaf94

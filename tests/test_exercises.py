@@ -10,7 +10,7 @@ TAUGHT = [nb for nb in ROOMS if any(c['source'].startswith('## Exercises') for c
 
 def solutions(nb): return [c for c in cells(nb) if 'solution' in c['metadata'].get('tags', [])]
 
-def test_there_are_exercises(): assert len(TAUGHT) >= 46
+def test_there_are_exercises(): assert len(TAUGHT) >= 48
 
 @pytest.mark.parametrize('nb', TAUGHT, ids=lambda p: p.stem)
 def test_solutions_are_folded_and_checked(nb):
