@@ -1,5 +1,6 @@
-"""Cells that only test are folded, so that a projected page shows the idea: `python tools/fold.py` marks them in rooms.
-Short ones stay as they are, and so does what prints or draws something; whoever unfolds a cell sees all of it."""
+"""Cells that only test, or only prepare what the room's own cells use, are folded, so that a projected page shows the
+idea: `python tools/fold.py` marks them in rooms. What prints or draws something stays open; whoever unfolds a cell sees
+all of it. The first line says what is folded: JupyterLab shows it, and so do web pages."""
 import ast
 import re
 import sys
@@ -8,8 +9,9 @@ from pathlib import Path
 import nbformat
 
 ROOMS = sorted((Path(__file__).resolve().parents[1]/'nbs').glob('[0-9]*.ipynb'))
-SHORT = 3    # lines of a test that may stay open
-FOLD = '#| code-fold: true\n'
+FOLD = '#| code-summary: "{}"\n#| code-fold: true\n'
+FOLDED = re.compile(r'(#\| code-(summary|fold): .*\n)+')
+KINDS = dict(test='Tests', helper='Preparations')    # tag -> what the first line says
 
 
 def is_test(node):
@@ -23,35 +25,40 @@ def shows(cell):
     return cell.outputs or re.search(r'^(print|plt\.|fig\b|show\()', cell.source, re.M)
 
 
-def only_tests(cell):
-    "Whether a cell is there to test: it exports nothing, shows nothing, and asserts."
-    if cell.cell_type != 'code' or shows(cell) or cell.source.replace(FOLD, '').startswith(('#|', '%')): return False
-    if 'solution' in cell.metadata.get('tags', []): return False
-    return any(map(is_test, ast.walk(ast.parse(cell.source))))
+def bare(cell):
+    "A cell without the lines that fold it."
+    return FOLDED.sub('', cell.source, count=1) if FOLDED.match(cell.source) else cell.source
 
 
-def wanted(cell): return only_tests(cell) and cell.source.replace(FOLD, '').count('\n') >= SHORT
+def kind(cell):
+    "Tag of a cell that is there to test or to prepare: it exports nothing, shows nothing, and asserts or imports."
+    if cell.cell_type != 'code' or shows(cell) or bare(cell).startswith(('#|', '%')): return None
+    if 'solution' in cell.metadata.get('tags', []): return None
+    tree = ast.parse(bare(cell))
+    if any(map(is_test, ast.walk(tree))): return 'test'
+    return 'helper' if any(isinstance(o, (ast.Import, ast.ImportFrom)) for o in tree.body) else None
 
 
 def marked(cell):
-    "Whether a cell is folded as a test."
-    return 'test' in cell.metadata.get('tags', [])
+    "Tag of a cell that is folded in the right way."
+    tag = next((t for t in cell.metadata.get('tags', []) if t in KINDS), None)
+    return tag if tag and cell.source.startswith(FOLD.format(KINDS[tag])) else None
 
 
 def mark(cell):
     "Fold a cell, or open it again."
-    bare = cell.source.removeprefix(FOLD)
-    if wanted(cell):
-        cell.source, cell.metadata.tags = FOLD + bare, ['test']
+    tag, plain = kind(cell), bare(cell)
+    if tag:
+        cell.source, cell.metadata.tags = FOLD.format(KINDS[tag]) + plain, [tag]
         cell.metadata.jupyter = dict(source_hidden=True)
-    elif marked(cell):
-        cell.source = bare
+    elif set(KINDS) & set(cell.metadata.get('tags', [])):
+        cell.source = plain
         del cell.metadata['tags'], cell.metadata['jupyter']
 
 
 def odd(path):
     "Cells that should be folded and are not, or the other way round."
-    return [c.source for c in nbformat.read(path, 4).cells if wanted(c) != marked(c)]
+    return [c.source for c in nbformat.read(path, 4).cells if kind(c) != marked(c)]
 
 
 def main():

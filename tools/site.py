@@ -30,15 +30,14 @@ def pages(nbs):
     return {p: p.with_suffix('.html') for p in found}
 
 
-def folded(cell):
-    "A solution, a test or a helper as a line to click on, with its outputs below; other cells as they are."
-    tags = cell.metadata.get('tags', [])
-    if 'solution' in tags: title, code = cell.source.split('\n', 1)
-    elif 'test' in tags: title, code = 'Test', cell.source
-    elif 'helper' in tags: title, code = 'Code', cell.source
-    else: return [cell]
-    head = f'<details><summary>{title.strip("# ")}</summary>'
-    line = nbformat.v4.new_markdown_cell(f'{head}\n\n```python\n{code}\n```\n\n</details>')
+FOLDED = re.compile(r'#\| code-summary: "(.*)"')
+
+
+def folded(cell, title):
+    "A folded cell as a line to click on, with its outputs below; one without a title as it is."
+    if not title: return [cell]
+    line = nbformat.v4.new_markdown_cell(
+        f'<details><summary>{title}</summary>\n\n```python\n{cell.source}\n```\n\n</details>')
     return [line, silent(cell)] if cell.outputs else [line]
 
 
@@ -67,10 +66,11 @@ def shown(path):
     "A notebook as it is read: solutions and tests folded, without nbdev's marks, the front matter and empty cells."
     book = nbformat.read(path, 4)
     book.cells = [c for c in book.cells if c.cell_type != 'raw']
+    titles = [m and m[1] for m in (FOLDED.match(c.source) for c in book.cells)]
     for c in book.cells:
         if c.cell_type == 'code' and re.search(r'^#\|\s*echo:\s*false', c.source, re.M): silent(c)
         c.source = re.sub(r'^#\|.*\n?', '', c.source, flags=re.M)
-    book.cells = [part for c in book.cells if c.source.strip() for part in folded(c)]
+    book.cells = [part for c,title in zip(book.cells, titles) if c.source.strip() for part in folded(c, title)]
     return book
 
 
