@@ -88,7 +88,7 @@ setup(
     author_email=cfg['author_email'],
     keywords=cfg['keywords'],
     url=cfg['git_url'],
-    license='Apache-2.0',
+    license='Apache-2.0 AND CC-BY-4.0',   # the code and our weights; the ear's trunk
     license_files=['LICENSE'],
     packages=['sgsvg'],
     # an editable install is a line in a .pth: a folder called sgsvg at hand, such as a clone, cannot stand before it

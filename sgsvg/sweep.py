@@ -554,6 +554,12 @@ def _record(path)->dict:
     params = {k: v.get('sha256', '')[:8] if isinstance(v, dict) else v for k,v in params.items()}
     return dict(run=Path(path).name, params=params, steps=steps)
 
+def _records(runs:Iterable)->list[dict]:
+    "`_record` of each of two runs or more."
+    found = [] if isinstance(runs, PathLike) else [_record(o) for o in runs]
+    if len(found) < 2: raise SgsvgError("give two runs or more to compare, as in compare(['runs/a', 'runs/b'])")
+    return found
+
 # %% ../nbs/90_sweep.ipynb #d653a2bf
 def last_of_each(steps:list[dict])->dict: # lines of a run's metrics -> name -> its last number
     "Not every line has every number."
@@ -566,7 +572,7 @@ class Comparison:
         runs:Iterable,      # folders
         every:bool=False,   # also what is equal in all runs, or missing in one
     ):
-        self.runs = [_record(o) for o in runs]
+        self.runs = _records(runs)
         rows = [{k: v for k,v in r['params'].items() if k not in OWN} | last_of_each(r['steps']) for r in self.runs]
         names = dict.fromkeys(k for row in rows for k in row)
         def differs(k): return all(k in row for row in rows) and len({repr(row[k]) for row in rows}) > 1
@@ -593,10 +599,10 @@ def _repr_mimebundle_(self:Comparison, **_):
 
 # %% ../nbs/90_sweep.ipynb #35616494
 def compare(
-    runs:Iterable,      # folders of runs
+    runs:Iterable,      # folders of runs, two or more
     every:bool=False,   # also what is equal in all runs, or missing in one
 )->Comparison:          # a table and curves
-    "In what runs differ, side by side. `SgsvgError` for a folder that holds no run."
+    "In what runs differ, side by side. `SgsvgError` for a folder that holds no run, and for fewer than two."
     return Comparison(runs, every)
 
 # %% ../nbs/90_sweep.ipynb #78495028
