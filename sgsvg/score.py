@@ -53,11 +53,13 @@ SOUNDS = *FILMS, '.wav', '.flac', '.ogg', '.oga', '.opus', '.mp3', '.m4a', '.aac
 def sound_for(
     film:Path,                  # of a `FilmFolder`
     sounds:PathLike|None=None,  # folder of sounds; None: the film's own
+    place:PathLike='.',         # folder in `sounds` that goes first, where several have one of the name
 )->Path:                        # file with the sound
     "The sound that a film is held against: its own, or the one of its name."
     if sounds is None: return film
     files = (p for p in Path(sounds).rglob('*') if p.stem == film.stem and p.suffix.lower() in SOUNDS and p.is_file())
     found = sorted(files)
+    found = [p for p in found if p.parent == Path(sounds)/place] or found
     if not found: raise SgsvgError(f'{film.name}: there is no sound named {film.stem} in {sounds}')
     if len(found) == 1: return found[0]
     two = ' and '.join(str(p.relative_to(sounds)) for p in found[:2])
@@ -151,20 +153,24 @@ def read_films(
     found, paths = {}, FilmFolder(folder).paths
     same = repr((card.seconds, card.fps, card.size)), weights_hash(judge), eyes.sha256
     for path in tqdm(paths, desc='films', disable=None):
-        def read(path=path): return read_film(path, sound_for(path, sounds), card, judge, eyes)
+        place = path.relative_to(folder).parent
+        def read(path=path, place=place): return read_film(path, sound_for(path, sounds, place), card, judge, eyes)
         try:
-            sound = sound_for(path, sounds)
+            sound = sound_for(path, sounds, place)
             found[path] = kept_reading(shelf, reading_key(_hashed(path), _hashed(sound), *same), read)
         except SgsvgError as e: tell(f'left out: {" ".join(str(e).split())}')
     if not found: raise SgsvgError(f'{folder}: none of its {len(paths)} films could be measured, see above')
     return found
 
 # %% ../nbs/86_score.ipynb #b7299461
+_FEWEST = 3     # sources of an interval
+
 def _over_sources(name:str, values, sources:list, dice)->dict:
-    "Mean, 95 % interval and how many clips it could not be taken of."
+    "Mean, 95 % interval (None of too few sources) and how many clips it could not be taken of."
     v, out = kept(values)
     if not len(v): return {name: None, f'{name}_ci': None, f'{name}_left_out': out}
-    ci = bootstrap_by_source(torch.as_tensor(values), sources, generator=dice)
+    several = len({s for s,x in zip(sources, torch.as_tensor(values).tolist()) if not math.isnan(x)}) >= _FEWEST
+    ci = bootstrap_by_source(torch.as_tensor(values), sources, generator=dice) if several else None
     return {name: v.mean().item(), f'{name}_ci': ci, f'{name}_left_out': out}
 
 # %% ../nbs/86_score.ipynb #92bb84c3
@@ -295,12 +301,14 @@ def score_films(
     read = read_films(folder, sounds, card, judge, eyes, shelf, tell)
     paths, found = list(read), list(read.values())
     card = replace(card, clips=len(paths))
-    sources, cls = [p.stem for p in paths], [class_told(p) for p in paths]
+    places = [p.relative_to(folder) for p in paths]
+    sources, cls = [str(p.with_suffix('')) for p in places], [class_told(p) for p in paths]
     results = heard_results(found, sources, card) | seen_results(found, cls, sources, card)
     results |= distance_results(found, card, eyes)
     if i3d and len(paths) > 1: results |= fvd_results(paths, card, i3d, shelf)
     r = [sync(f['loud'], f['level'], MIN_STD) for f in found]
-    tracks = [_track_hash(p) if sounds is None else file_hash(sound_for(p, sounds)) for p in paths]
+    heard = paths if sounds is None else [sound_for(p, sounds, o.parent) for p,o in zip(paths, places)]
+    tracks = [(_track_hash if sounds is None else file_hash)(p) for p in heard]
     films = [dict(name=p.name, cls=CLASSES[c] if c >= 0 else None, sync=None if math.isnan(x) else round(x, 4),
                   sound=t[:16]) for p,c,x,t in zip(paths, cls, r, tracks)]
     names = [f'{p.stem} {t}' for p,t in zip(paths, tracks)]
@@ -341,9 +349,9 @@ def _same_protocol(name:str, a:dict, other:str, b:dict):
 
 # %% ../nbs/86_score.ipynb #6d36bf71
 _FIGURES = dict(
-    class_known='–', class_accuracy='high', sync='high', sync_lag_frames='0', sync_lag_width='–', av_align='high',
-    motion='–', flicker='–', gradient_energy='–', frechet_frames='low', frechet_frames_infinite='low',
-    frechet_clips='low', fvd='low')
+    class_known='–', class_accuracy='high', sync='high', sync_left_out='–', sync_lag_frames='0',
+    sync_lag_width='–', av_align='high', motion='–', flicker='–', gradient_energy='–', frechet_frames='low',
+    frechet_frames_infinite='low', frechet_clips='low', fvd='low')
 
 _ABOUT = '{clips} films, {seconds} s of each, {fps} frames a second, the {crop} of {size} x {size} pixels.'
 
@@ -351,7 +359,8 @@ _LEGEND = '''
 `better`: where a figure is better; – where neither high nor low is, so hold it against real films. In a cell, – is not
 measured. [ ]: 95 % interval. ( ): for a distance, that between two sets of rendered films; for others, chance: the
 same figure with another film's sound or class. `class_known`: films whose name or folder tells their class; only these
-count for `class_accuracy`. `sync_lag_frames`: above 0 the picture is late.
+count for `class_accuracy`. `sync_left_out`: films whose sound or picture is too steady for
+sync. `sync_lag_frames`: above 0 the picture is late.
 '''.strip()
 
 # %% ../nbs/86_score.ipynb #773bc66e

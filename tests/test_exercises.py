@@ -18,7 +18,8 @@ def test_solutions_are_folded_and_checked(nb):
     assert found
     for c in found:
         assert c['metadata'].get('jupyter') == dict(source_hidden=True), c['source']   # JupyterLab
-        assert re.match(r'#\| code-summary: "Solution of .*"\n#\| code-fold: true\n', c['source']), c['source']   # web pages
+        head = r'#\| code-summary: "Solution of .*"\n#\| code-fold: true\n'    # web pages
+        assert re.match(head, c['source']), c['source']
         assert 'assert' in c['source'] or 'test_' in c['source'], c['source']
 
 @pytest.mark.parametrize('nb', TAUGHT, ids=lambda p: p.stem)
