@@ -39,6 +39,19 @@ def test_a_link_that_leads_nowhere_costs_a_line(films, sgsvg):
     status, _, err = sgsvg('score', films, '--seconds', 1.5)
     assert (status, err.count('gone.mp4: cannot be read (No such file'), len(err.splitlines())) == (0, 1, 4), err
 
+def test_folders_of_classes_may_hold_equal_names(tmp_path, sgsvg):
+    "The sound at the same place goes first, and films of one name are not one source."
+    films, sounds = tmp_path/'films', tmp_path/'sounds'
+    for name in ('raining', 'thunder', 'wind noise'):
+        for folder in (films, sounds): (folder/name).mkdir(parents=True)
+        write_video(films/name/'001.mp4', 2)
+        write_sound(sounds/name/'001.wav', tone(2), 22050)
+    status, told, err = sgsvg('score', films, '--sounds', sounds, '--seconds', 1.5, '-o', tmp_path/'card.json')
+    assert (status, err) == (0, ''), err
+    card = json.loads((tmp_path/'card.json').read_text())
+    assert card['protocol']['clips'] == 3 and card['results']['motion_ci'] is not None
+    assert card['results']['sync_left_out'] == 3 and '| sync_left_out | – | 3 |' in told
+
 def test_a_refusal_names_films(films, tmp_path, sgsvg):
     sgsvg('score', films, '--seconds', 1.5, '-o', tmp_path/'a.json')
     (films/'thunder_2.mp4').unlink()
