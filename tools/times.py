@@ -26,6 +26,7 @@ RECORD = ROOT/'results'/'times.json'
 COSTS = dict(   # experiment -> what took so long, its record, and where in it the minutes stand; *: their mean
     bench=('The record', 'results/bench/bench.json', 'cpu_minutes'),
     compare=('The record', 'results/compare/compare.json', 'cpu_minutes'),
+    evaluate_editing=('A picture of the record', 'results/default/editing.json', 'figures.cpu_minutes'),
     ablation=('A run of the record', 'results/ablation/ablation.json', '*.means.cpu_minutes'))
 TRAININGS = dict(blind='results/blind/paper_alone')   # experiment -> folder with the records of its trainings
 LINE = re.compile(r'\n+^(Runs in about .* on two cores|.* took about .* (of processor time|on two cores))\.$', re.M)
