@@ -223,9 +223,10 @@ _MEANINGS = '''
 - `sync`: correlation of the loudness with the intensity that the judge sees, -1 to 1; higher is better.
 - `av_align`: share of the beats in sound and picture that fall together (AV-Align), 0 to 1; higher is better.
 - `sync_chance`, `av_align_chance`: the same of films with another clip's sound; what the figure is read against.
-- `sync_lag_frames`: frames by which the picture is late where the two fit best; 0 is best.
+- `sync_lag_frames`: frames by which the picture is late where the two fit best, for each seed; 0 is best. At most 7 are
+  tried to each side: films that do not follow their sound have any number.
 - `kernel_clips`: kernel distance of clips to rendered ones, less that of other rendered ones; lower is better, rendered
-  films have 0, give or take chance.
+  films have 0, give or take chance, if their classes come in turn, as here.
 - `frechet_frames_over_floor`, `frechet_clips_over_floor`: Fréchet distance of frames, or of clips, to rendered ones,
   over that of other rendered ones; lower is better, rendered films have 1. With so few films most of it is the error of
   the few, in what is divided and in the floor, so that all makers look alike: read `kernel_clips`.
@@ -233,8 +234,8 @@ _MEANINGS = '''
 - `..._ci`: the 95 % interval of the figure, over sounds.
 - `difference`: the first less the other, in the unit of the figure; `d`: the mean of the differences over their
   standard deviation (Cohen), no unit; `pairs`: sounds that both have.
-- `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says; another clip's
-  sound is always of another class.'''.strip()
+- `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says, of the first seed
+  alone; another clip's sound is always of another class, and a late one begins with its own end.'''.strip()
 
 # %% ../nbs/87_comparison.ipynb #9ab8d360
 def _told(facts:dict)->str:
@@ -268,7 +269,8 @@ def comparison_page(
     sounds:list,    # of `sound_rows`
 )->str:             # Markdown
     "What was compared, what the columns mean, the tables, and what became of the claims."
-    parts = ['# Makers of films, side by side', _told(facts), _MEANINGS, _table(rows, _MADE),
+    made = [r | dict(sync_lag_frames=', '.join(map(_shown, r['sync_lag_frames_seeds']))) for r in rows]
+    parts = ['# Makers of films, side by side', _told(facts), _MEANINGS, _table(made, _MADE),
              'Ours less the other, sound by sound:', _table(lead, _LEAD),
              'Own sound less the changed one, same seeds:', _table(sounds, _HEARD),
              'What was claimed:', claims(rows, sounds)]
