@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['SOUNDS', 'PROTOCOL', 'class_told', 'sound_for', 'film_readings', 'read_film', 'weights_hash', 'reading_key',
            'kept_reading', 'read_films', 'heard_results', 'seen_results', 'rendered_features', 'distance_results',
-           'fvd_results', 'protocol', 'score_films', 'read_card', 'side_by_side']
+           'kernel_to_rendered', 'kernel_results', 'fvd_results', 'protocol', 'score_films', 'read_card',
+           'side_by_side']
 
 # %% ../nbs/86_score.ipynb #a6f402af
 import hashlib
@@ -33,8 +34,8 @@ from .evaluation import MIN_STD, Card, reference, rounded
 from .judge import judge_file, read_frames
 from .landscapes import CLASSES
 from .media import opened, sound_track
-from .metrics import (bootstrap_by_source, class_accuracy, foreign_pairs, frechet, gradient_energy, kept,
-                           lag_curve, lag_peak, pooled, sync)
+from .metrics import (bootstrap_by_source, class_accuracy, foreign_pairs, frechet, gradient_energy, jackknife,
+                           kernel_distance, kept, lag_curve, lag_peak, pooled, sync)
 from .runs import file_hash
 from .yardsticks import I3D
 
@@ -243,6 +244,33 @@ def distance_results(
     clips = {'frechet_clips': own, 'frechet_clips_floor': floor}
     return found | {k: frechet(film_points(x), film_points(other)) for k,x in clips.items()}
 
+# %% ../nbs/86_score.ipynb #96172b13
+def kernel_to_rendered(
+    points:Tensor,      # (S,N,d), a point for each film
+    card:Card,          # of as many films
+    eyes:nn.Module,     # `FeatureNet`
+)->tuple:               # (mean over seeds, low, high: 95 %), one of each seed
+    "Kernel distance of clips to rendered ones, less that of other rendered ones; clips are left out for the interval."
+    two = card, replace(card, seed=card.seed + card.clips)
+    others, floor = (film_points(rendered_features(c, eyes)) for c in two)
+    def each(i):
+        least = kernel_distance(floor[i], others[i])
+        return [kernel_distance(o[i], others[i]) - least for o in points]
+    def mean(i): return sum(each(i))/len(points)
+    return jackknife(mean, card.clips, min(card.clips, 20), card.dice()), each(torch.arange(card.clips))
+
+# %% ../nbs/86_score.ipynb #ec279db7
+def kernel_results(
+    read:list,          # of `read_film`
+    card:Card,          # of as many films
+    eyes:nn.Module,     # `FeatureNet`
+)->dict:
+    "Kernel distance of clips to rendered ones; nothing of too few."
+    if len(read) <= _FEWEST: return {}
+    points = film_points(torch.stack([r['features'] for r in read]))
+    (value, *ci), _ = kernel_to_rendered(points[None], card, eyes)
+    return dict(kernel_clips=value, kernel_clips_ci=ci)
+
 # %% ../nbs/86_score.ipynb #2546777d
 def fvd_results(
     paths:Iterable,     # of films that `read_films` could read
@@ -304,7 +332,7 @@ def score_films(
     places = [p.relative_to(folder) for p in paths]
     sources, cls = [str(p.with_suffix('')) for p in places], [class_told(p) for p in paths]
     results = heard_results(found, sources, card) | seen_results(found, cls, sources, card)
-    results |= distance_results(found, card, eyes)
+    results |= distance_results(found, card, eyes) | kernel_results(found, card, eyes)
     if i3d and len(paths) > 1: results |= fvd_results(paths, card, i3d, shelf)
     r = [sync(f['loud'], f['level'], MIN_STD) for f in found]
     heard = paths if sounds is None else [sound_for(p, sounds, o.parent) for p,o in zip(paths, places)]
@@ -351,16 +379,19 @@ def _same_protocol(name:str, a:dict, other:str, b:dict):
 _FIGURES = dict(
     class_known='–', class_accuracy='high', sync='high', sync_left_out='–', sync_lag_frames='0',
     sync_lag_width='–', av_align='high', motion='–', flicker='–', gradient_energy='–', frechet_frames='low',
-    frechet_frames_infinite='low', frechet_clips='low', fvd='low')
+    frechet_frames_infinite='low', frechet_clips='low', kernel_clips='low', fvd='low')
 
 _ABOUT = '{clips} films, {seconds} s of each, {fps} frames a second, the {crop} of {size} x {size} pixels.'
 
+# %% ../nbs/86_score.ipynb #6fea125c
 _LEGEND = '''
 `better`: where a figure is better; – where neither high nor low is, so hold it against real films. In a cell, – is not
 measured. [ ]: 95 % interval. ( ): for a distance, that between two sets of rendered films; for others, chance: the
 same figure with another film's sound or class. `class_known`: films whose name or folder tells their class; only these
 count for `class_accuracy`. `sync_left_out`: films whose sound or picture is too steady for
-sync. `sync_lag_frames`: above 0 the picture is late.
+sync. `sync_lag_frames`: above 0 the picture is late. `kernel_clips` is less the distance between two sets of rendered
+films: 0 is best. The rendered films have the nine classes in turn, so films of one class are far from them for that
+alone.
 '''.strip()
 
 # %% ../nbs/86_score.ipynb #773bc66e
