@@ -154,10 +154,9 @@ def read_films(
     found, paths = {}, FilmFolder(folder).paths
     same = repr((card.seconds, card.fps, card.size)), weights_hash(judge), eyes.sha256
     for path in tqdm(paths, desc='films', disable=None):
-        place = path.relative_to(folder).parent
-        def read(path=path, place=place): return read_film(path, sound_for(path, sounds, place), card, judge, eyes)
         try:
-            sound = sound_for(path, sounds, place)
+            sound = sound_for(path, sounds, path.relative_to(folder).parent)
+            def read(path=path, sound=sound): return read_film(path, sound, card, judge, eyes)
             found[path] = kept_reading(shelf, reading_key(_hashed(path), _hashed(sound), *same), read)
         except SgsvgError as e: tell(f'left out: {" ".join(str(e).split())}')
     if not found: raise SgsvgError(f'{folder}: none of its {len(paths)} films could be measured, see above')

@@ -20,7 +20,7 @@ from .train import Stage, one_cycle, rows
 # %% ../nbs/68_stages_ears.ipynb #ebfcec3c
 class EarStage(Stage):
     """Trains the linear map of an ear on features that are there already. Its net is `head`. A class weighs the inverse
-    of the sum of its labels over the windows (a sum below 1 counts as 1), scaled to mean 1. Clips bear the same."""
+    of the sum of its labels over the windows (a sum below 1 counts as 1), scaled to mean 1, and so in clips."""
     def __init__(self,
         kept:dict,          # `x`, `y` of `window_features`, `clips`, `of` of `clip_features`
         p:SimpleNamespace,  # settings: `steps`, `batch_size`, `clip_share`, `lr`, `weight_decay`

@@ -10,7 +10,7 @@ import nbformat
 
 ROOMS = sorted((Path(__file__).resolve().parents[1]/'nbs').glob('[0-9]*.ipynb'))
 FOLD = '#| code-summary: "{}"\n#| code-fold: true\n'
-FOLDED = re.compile(r'(#\| code-(summary|fold): .*\n)+')
+FOLDED = re.compile(r'\A(#\| code-(summary|fold): .*\n)+')
 KINDS = dict(test='Tests', helper='Preparations')    # tag -> what the first line says
 
 
@@ -27,7 +27,7 @@ def shows(cell):
 
 def bare(cell):
     "A cell without the lines that fold it."
-    return FOLDED.sub('', cell.source, count=1) if FOLDED.match(cell.source) else cell.source
+    return FOLDED.sub('', cell.source)
 
 
 def kind(cell):
