@@ -31,8 +31,8 @@ from .distances import av_align, film_points, flow_speed, onset_strength, unrest
 from .foley import intensity, sound
 from .judge import read_frames
 from .landscapes import CLASSES, phases
-from .metrics import (class_accuracy, frechet, gradient_energy, kernel_distance, lag_curve, leave_out, nearest,
-                           pooled, scene_spread, sync)
+from .metrics import (class_accuracy, clip_similarity, frechet, gradient_energy, kernel_distance, lag_curve,
+                           leave_out, nearest, pooled, scene_spread, sync)
 from .world import random_truth, render
 
 # %% ../nbs/84_bench.ipynb #c90996d7
@@ -292,8 +292,8 @@ def _peak(seen, heard, real):
     return _Mean([math.nan if c.isnan().any() else abs(int(c.argmax()) - most) for c in curves])
 
 def _align(seen, heard, real): return _Mean([av_align(a, b) for a,b in zip(heard['onsets'], seen['flow'])])
-def _image_sound(seen, heard, real): return _Mean((seen['image'].mean(1)*heard['sound'].mean(1)).sum(1))
-def _image_text(seen, heard, real): return _Mean((seen['image'].mean(1)*heard['text']).sum(1))
+def _image_sound(seen, heard, real): return _Mean(clip_similarity(seen['image'], heard['sound']))
+def _image_text(seen, heard, real): return _Mean(clip_similarity(seen['image'], heard['text']))
 
 # %% ../nbs/84_bench.ipynb #910f7f17
 def _frames(x): return x['eyes'][:,::4].flatten(0, 1)
@@ -479,6 +479,14 @@ def costs(
     return out
 
 # %% ../nbs/84_bench.ipynb #16b8bcee
+def _least_harms(r:Response, clips:int)->dict:
+    "The smallest harm that studies notice, and that they praise; how many clips were left out if there is no verdict."
+    least = {f'smallest_{n}': smallest(r, clips, n) for n in STUDIES}
+    least |= {f'praised_{n}': smallest(r, clips, n, True) for n in STUDIES}
+    none = not any(least.values()) and not all(r.enough(clips))
+    return least | dict(not_measured=max(r.left_out) if none else None)
+
+# %% ../nbs/84_bench.ipynb #97b06a2d
 def bench_rows(
     bench:Bench,    # for the card and the costs
     found:dict,     # of `responses`
@@ -488,10 +496,7 @@ def bench_rows(
     chance = {k: r.values[-1] for k,r in found['sound of another class'].items()}
     for harm, by in found.items():
         for name, r in by.items():
-            least = {f'smallest_{n}': smallest(r, bench.card.clips, n) for n in STUDIES}
-            least['praised'] = smallest(r, bench.card.clips, max(STUDIES), True)
-            none = least['smallest_1000'] is None and least['praised'] is None and not all(r.enough(bench.card.clips))
-            least['not_measured'] = max(r.left_out) if none else None
+            least = _least_harms(r, bench.card.clips)
             curve = dict(amounts=r.amounts, values=r.values, standard_errors=r.errors, paired_errors=r.paired)
             curve['left_out'] = r.left_out
             at = dict(unharmed=r.values[0], chance=chance.get(name), seconds_a_clip=seconds[name])
@@ -524,9 +529,9 @@ def _line(harm:str, rows:list, clips:int)->str:
     best = '; '.join(f"{r['metric']} ({_least(r, 200)})" for r in told(200)[:4])
     nobody = '–' if any(map(_unmeasured, rows)) else 'blind'
     notices = ' | '.join(_least(told(n)[0], n) if told(n) else nobody for n in STUDIES)
-    praised = [r['metric'] for r in rows if r['praised'] is not None]
+    praised = [r['metric'] for r in rows if r['praised_1000'] is not None]
     blind = [f"– {r['metric']} ({r['not_measured']} of {clips} left out)" if _unmeasured(r) else r['metric']
-             for r in rows if r['smallest_1000'] is None and r['praised'] is None]
+             for r in rows if r['smallest_1000'] is None and r['praised_1000'] is None]
     lists = ' | '.join('; '.join(x) or 'none' for x in (blind, praised))
     return f"| {harm}, {rows[0]['unit']} | {notices} | {best or 'none'} | {lists} |"
 
@@ -540,8 +545,8 @@ _BENCH = '''
 - `smallest noticed by 50 clips`, `by 200`, `by 1000`: the least harm that the best metric tells from none in a study of
   so many clips, in the unit of the row; smaller is sharper, and "≤" stands before the least that was tried.
 - `best with 200`: up to four metrics that notice least, with what they notice.
-- `blind with 1000`: metrics that notice not even the largest amount; `fooled`: metrics that take the harm for
-  an improvement.
+- `blind with 1000`: metrics that notice not even the largest amount; `fooled with 1000`: metrics that take the harm
+  for an improvement.
 
 Only {clips} clips were measured. What other numbers of clips would notice is extrapolated: a standard error is taken to
 fall with the square root of the number of clips. Read the two Fréchet distances with caution: {clips} clips are few
@@ -551,10 +556,15 @@ be told too small (the notebook `bench` checks that).
 In the second table:
 
 - `better`: where a metric is better: `high`, `low`, or `0` (it is the logarithm of a mean over that of real films).
-- `unharmed`: the metric of the clips as they are, in its own unit.
+- `unharmed`: the metric of the clips as they are, in its own unit, and its standard error. A kernel distance of like
+  films is 0, give or take its error, where each frame is drawn by itself; with several frames of one film it is more.
 - `chance`: the same where each sound is of another class; "–" for a metric that does not hear. This is no guess among
   the {classes} classes: a judge that is always right has a class accuracy of 0 here, a guess would have 1/{classes}.
 - `ms a clip`: what it costs, milliseconds of processor time; lower is cheaper.
+
+The third table says how each metric follows the truth: the rank correlation (Spearman) of the known amount of harm
+and the figure, over all amounts and all groups of clips. 1: more harm is always a worse figure; 0: the figure does not
+care; -1: more harm is always a better figure. "·": not asked, or of too few clips.
 '''.strip()
 
 _NO_VERDICT = '''
@@ -563,30 +573,53 @@ more, and there is nothing to follow), and with less harm the metric notices not
 '''.strip()
 
 # %% ../nbs/84_bench.ipynb #274d3b65
+_HARMS = ('harm', 'smallest noticed by 50 clips', 'by 200', 'by 1000', 'best with 200', 'blind with 1000',
+          'fooled with 1000')
+
+def _harm_lines(rows:list, clips:int)->list:
+    "Who notices each harm."
+    lines = [f'| {" | ".join(_HARMS)} |', '|---|--:|--:|--:|---|---|---|']
+    for harm in dict.fromkeys(r['harm'] for r in rows):
+        lines.append(_line(harm, [r for r in rows if r['harm'] == harm], clips))
+    return lines + (['', _NO_VERDICT] if any(map(_unmeasured, rows)) else [])
+
+# %% ../nbs/84_bench.ipynb #4a9e81d8
+def _shown(x)->str: return '–' if x is None else f'{x:.3g}'
+
+def _metric_lines(rows:list)->list:
+    "What each metric says of unharmed clips and of foreign sounds, and what it costs."
+    lines = ['| metric | better | unharmed | chance | ms a clip |', '|---|---|--:|--:|--:|']
+    for name, r in {r['metric']: r for r in rows}.items():
+        own = f"{_shown(r['unharmed'])} ± {_shown(r['standard_errors'][0])}"
+        values = f"{own} | {_shown(r['chance'])} | {_shown(1000*r['seconds_a_clip'])}"
+        lines.append(f'| {name} | {METRICS[name].better} | {values} |')
+    return lines
+
+# %% ../nbs/84_bench.ipynb #430647b6
+def _follow_lines(rows:list)->list:
+    "How each metric follows each harm."
+    names, found = dict.fromkeys(r['metric'] for r in rows), {(r['harm'], r['metric']): r for r in rows}
+    lines = [f'| harm | {" | ".join(names)} |', '|---|' + '--:|'*len(names)]
+    def told(r): return '·' if r is None or r['follows'] is None or _unmeasured(r) else f"{r['follows']:.2f}"
+    for harm in dict.fromkeys(r['harm'] for r in rows):
+        lines.append(f'| {harm} | {" | ".join(told(found.get((harm, m))) for m in names)} |')
+    return lines
+
+# %% ../nbs/84_bench.ipynb #540329fc
 def bench_page(
     rows:list,      # of `bench_rows`
     card:BenchCard, # of the clips
 )->str:             # Markdown
     "One page: which metric to trust for what."
-    harms = dict.fromkeys(r['harm'] for r in rows)
-    head = ['| harm | smallest noticed by 50 clips | by 200 | by 1000 | best with 200 | blind with 1000 | fooled |',
-            '|---|--:|--:|--:|---|---|---|']
-    lines = [_line(h, [r for r in rows if r['harm'] == h], card.clips) for h in harms]
-    metrics = {r['metric']: r for r in rows}
-    second = ['', '| metric | better | unharmed | chance | ms a clip |', '|---|---|--:|--:|--:|']
-    def shown(x): return '–' if x is None else f'{x:.3g}'
-    for name, r in metrics.items():
-        values = ' | '.join(shown(x) for x in (r['unharmed'], r['chance'], 1000*r['seconds_a_clip']))
-        second.append(f'| {name} | {METRICS[name].better} | {values} |')
-    about = _BENCH.format(metrics=len(metrics), classes=len(CLASSES), **asdict(card))
-    if any(map(_unmeasured, rows)): second += ['', _NO_VERDICT]
-    return '\n'.join([about, '', *head, *lines, *second])
+    about = _BENCH.format(metrics=len({r['metric'] for r in rows}), classes=len(CLASSES), **asdict(card))
+    tables = (_harm_lines(rows, card.clips), _metric_lines(rows), _follow_lines(rows))
+    return '\n\n'.join([about, *('\n'.join(lines) for lines in tables)])
 
 # %% ../nbs/84_bench.ipynb #c4ca41b5
 def _verdict(row:dict, n:int)->tuple:
     "What stands in a cell, and how dark it is."
     x = row[f'smallest_{n}']
-    if row['praised'] is not None: return 'better!', 0.
+    if row[f'praised_{n}'] is not None: return 'better!', 0.
     if x is None: return '–' if _unmeasured(row) else '', 0.
     return _least(row, n), 1 - .9*min(1, x/row['amounts'][-1])
 

@@ -88,13 +88,19 @@ def paired(
     sd = delta.std().item()
     return dict(difference=mean, difference_ci=ci, d=mean/sd if sd > 1e-9 else None, pairs=len(delta))
 
-def clip_values(
-    read:list,      # of `maker_readings`
-    clips:list,     # of `EvalClip`
-)->dict:            # `class_accuracy`, `sync`: (N,)
-    "The two figures that every film has by itself."
+# %% ../nbs/87_comparison.ipynb #127b1bd2
+def _film_values(read:list, clips:list)->dict: # name -> (N,)
+    "The two figures that every film has by itself, with one seed."
     right = class_accuracy([r['probs'] for r in read], torch.tensor([c.cls for c in clips]))['frame']
     return dict(class_accuracy=right, sync=torch.tensor([sync(r['loud'], r['level'], MIN_STD) for r in read]))
+
+def clip_values(
+    reads:list,     # `maker_readings` of each seed
+    clips:list,     # of `EvalClip`
+)->dict:            # `class_accuracy`, `sync`: (N,)
+    "The two figures that every film has by itself, of each clip the mean over seeds."
+    each = [_film_values(r, clips) for r in reads]
+    return {k: torch.stack([e[k].double() for e in each]).nanmean(0) for k in each[0]}
 
 # %% ../nbs/87_comparison.ipynb #3ec49c91
 _DISTANCES = 'frechet_frames', 'frechet_clips'
@@ -131,9 +137,7 @@ def maker_row(
 )->tuple:               # the row; the values (N,) of each clip, mean over seeds
     "A maker's figures: means over its seeds, the seeds beside them."
     turns = [_turn_results(r, clips, card, eyes) for r in reads]
-    each = [clip_values(r, clips) for r in reads]
-    values = {k: torch.stack([e[k].double() for e in each]).nanmean(0) for k in each[0]}
-    row = dict(maker=name)
+    row, values = dict(maker=name), clip_values(reads, clips)
     for k in ('class_accuracy', 'sync', 'sync_chance', 'av_align', 'av_align_chance', 'sync_lag_frames',
               'sync_lag_width', 'motion', 'flicker', 'gradient_energy', *(f'{k}_over_floor' for k in _DISTANCES)):
         seen = [t[k] for t in turns if t[k] is not None]
@@ -161,11 +165,11 @@ def against(
 # %% ../nbs/87_comparison.ipynb #7ad52d7a
 def sound_rows(
     name:str,       # of the maker
-    reads:dict,     # how -> `maker_readings`, `own` among them
+    reads:dict,     # how -> `maker_readings` of each seed, `own` among them
     clips:list,     # of `EvalClip`
     card:Card,      # its dice
 )->list[dict]:      # a row for each change and figure
-    "Does the sound matter? Own sound against each other one, same seeds, held against the own sound."
+    "Does the sound matter? Own sound against each other one, same seeds; all films are held against the own sound."
     own, rows = clip_values(reads['own'], clips), []
     for how in (h for h in reads if h != 'own'):
         for k,v in clip_values(reads[how], clips).items():
@@ -218,8 +222,8 @@ _MEANINGS = '''
 - `..._ci`: the 95 % interval of the figure, over sounds.
 - `difference`: the first less the other, in the unit of the figure; `d`: the mean of the differences over their
   standard deviation (Cohen), no unit; `pairs`: sounds that both have.
-- `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says, of the first seed
-  alone; another clip's sound is always of another class, and a late one begins with its own end.'''.strip()
+- `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says, of each sound the
+  mean over seeds; another clip's sound is always of another class, and a late one begins with its own end.'''.strip()
 
 # %% ../nbs/87_comparison.ipynb #9ab8d360
 def _told(facts:dict)->str:

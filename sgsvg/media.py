@@ -47,7 +47,7 @@ class MediaError(SgsvgError):
         self.path, self.why = Path(path), why
         super().__init__(f'{path}: {why}; {do}')
 
-DAMAGED = 'it is damaged, cut short, or not a sound or video file: convert it to wav, mp3 or mp4'
+DAMAGED = 'it is damaged, cut short, or not a sound or video file: get it anew, or convert it once more to wav or mp4'
 
 # %% ../nbs/10_media.ipynb #be988949
 def boxed(

@@ -191,14 +191,24 @@ def _place(out:Path, id:str, given:dict, known:dict)->dict:
     return {k: v for k,v in own.items() if k in known}
 
 # %% ../nbs/90_sweep.ipynb #e18eee13
+def _free(out:Path, notebook:Path):
+    "`SgsvgError` where the folder of a sweep holds something else."
+    if (out/'config.json').exists(): raise SgsvgError(f'{out} is the folder of a run: choose another folder')
+    try: was = json.loads((out/'sweep.json').read_text())['notebook']
+    except (OSError, ValueError, KeyError, TypeError): return   # a new one
+    if was != notebook.stem: raise SgsvgError(f'{out} holds a sweep of {was}: choose another folder')
+
+# %% ../nbs/90_sweep.ipynb #c6759955
 def plan(
     grid:PathLike|dict,     # a YAML file, or what would stand in it
     out:PathLike,           # folder of the sweep
     here:bool=True,         # do the runs have this machine's devices?
 )->Plan:
-    "Every run of a grid, checked. `SgsvgError` for an unknown name, a value of another kind, a net that is not there."
+    """Every run of a grid, checked. `SgsvgError` for an unknown name, a value of another kind, a net that is not there,
+    a folder that holds something else."""
     grid = grid if isinstance(grid, dict) else read_grid(grid)
     notebook, out = find_notebook(grid['notebook']), Path(out)
+    _free(out, notebook)
     known = parameters(notebook)
     runs, varied = expand(grid)
     away = {} if here or 'device' not in known else dict(device='auto')
@@ -390,14 +400,10 @@ def _kept(plan:Plan):
     finally: write_table(plan)
 
 # %% ../nbs/90_sweep.ipynb #843ef515
-def _claim(plan:Plan):
-    "Make the sweep's folder. `SgsvgError` where it holds something else."
-    if (plan.out/'config.json').exists(): raise SgsvgError(f'{plan.out} is the folder of a run: choose another folder')
-    try: plan.out.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise SgsvgError(f'cannot create {plan.out}: {e.strerror}; choose another folder') from e
-    try: was = json.loads((plan.out/'sweep.json').read_text())['notebook']
-    except (OSError, ValueError, KeyError, TypeError): return   # a new one
-    if was != plan.notebook.stem: raise SgsvgError(f'{plan.out} holds a sweep of {was}: choose another folder')
+def _made(folder:Path):
+    "The sweep's folder is there after this, or `SgsvgError`."
+    try: folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e: raise SgsvgError(f'cannot create {folder}: {e.strerror}; choose another folder') from e
 
 # %% ../nbs/90_sweep.ipynb #beb86658
 def missing(plan:Plan)->list[dict]:
@@ -442,7 +448,7 @@ def sweep(
     number('jobs', jobs)
     grid = grid if isinstance(grid, dict) else read_grid(grid)
     todo = plan(grid, out, here=executor is None)
-    _claim(todo)
+    _made(todo.out)
     with alone(todo.out/'lock', f'another sweep works in {out}: wait for its end, or choose another folder'):
         write_json(todo.out/'sweep.json', dict(notebook=todo.notebook.stem, varied=todo.varied, grid=grid))
         _of_earlier_code(todo)
