@@ -208,8 +208,8 @@ WAY = (   # what a step is called, its formula, the room that does it, the colou
     ('StyleGAN', 'G', 'stylegan2', 'c'),
     ('frames', 'v_t = G(w_t)', 'video', None))
 
-SHAPES = '(n)', '(T, 64, 64)', '(T, L, D)', '(T, L, D)', '(T, L, D)', '(T, 3, H, W)'   # of what goes along each arrow
-LETTERS = 'n samples', 'T frames, H x W pixels', 'L style layers of D numbers'
+SHAPES = '(n)', '(T, 64, 64)', '(T, L, d)', '(T, L, d)', '(T, L, d)', '(T, 3, H, W)'   # of what goes along each arrow
+LETTERS = 'n samples', 'T frames, H x W pixels', 'L style layers of d numbers'
 
 LOSSES = (   # colour and name of what is trained, the loss, the room of the stage, its width
     ('a', 'E_a', (
