@@ -4,7 +4,7 @@ import importlib.util, re
 import fold
 import pytest
 
-from repo import NBS, NOTEBOOKS, ROOMS, WALKTHROUGHS, cells
+from repo import EXPERIMENTS, NBS, NOTEBOOKS, ROOMS, WALKTHROUGHS, cells
 
 TAUGHT = [nb for nb in ROOMS if any(c['source'].startswith('## Exercises') for c in cells(nb, 'markdown'))]
 
@@ -64,7 +64,7 @@ def test_code_fits_a_projector(nb):
     long = [line for c in cells(nb) for line in c['source'].split('\n') if len(line) > 100]
     assert long == []
 
-@pytest.mark.parametrize('nb', WALKTHROUGHS, ids=lambda p: p.stem)
+@pytest.mark.parametrize('nb', WALKTHROUGHS + EXPERIMENTS, ids=lambda p: p.stem)
 def test_helpers_are_folded_and_the_package_is_had(nb):
     helpers = [c for c in cells(nb) if 'helper' in c['metadata'].get('tags', [])]
     assert all(c['metadata'].get('jupyter') == dict(source_hidden=True) for c in helpers)
