@@ -19,7 +19,7 @@ from torchmetrics.image.kid import poly_kernel
 
 from .audio import MelSpec, log_mel, n_frames
 from .core import SgsvgError
-from .metrics import finite
+from .metrics import clip_similarity, finite
 
 # %% ../nbs/81_distances.ipynb #21db4ec3
 def at_infinity(
@@ -211,12 +211,12 @@ def alignment(
     pairs:Tensor,   # clip i meets the sound of clip `pairs[i]`, see `metrics.shuffled_pairs`
 )->tuple:           # cosines in [-1,1], larger is better: (N,) with the own sound, (N,) with the other: chance
     """Cosine of a film's and its sound's embeddings, for networks with one space for both (ImageBind, Girdhar et al.
-    2023). It tells the kind of sound: a network that hears the clip as a whole does not mind half a second. Not on
-    the bench."""
+    2023). It tells the kind of sound: a network that hears the clip as a whole does not mind half a second. On the
+    bench is `clip_similarity`, of moments, with our own CLIP."""
     if seen.shape != heard.shape or len(pairs) != len(seen):
         raise SgsvgError(f'{tuple(seen.shape)} of films, {tuple(heard.shape)} of sounds and {len(pairs)} pairs differ')
     a, b = (F.normalize(finite(x, 'embeddings'), dim=1) for x in (seen, heard))
-    return (a*b).sum(1), (a*b[pairs]).sum(1)
+    return clip_similarity(a[:,None], b), clip_similarity(a[:,None], b[pairs])
 
 # %% ../nbs/81_distances.ipynb #1389a46b
 def sync_score(
