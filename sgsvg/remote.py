@@ -47,13 +47,15 @@ KNOBS = {       # name -> `Knob`; a name of two words has a stroke between them
     **{f'held/{b}': _of_band('held', i, 1, lambda v: v >= .5) for i,b in enumerate(BAND_NAMES)}}
 
 # %% ../nbs/74_remote.ipynb #299b7716
+def _unknown(name:str)->str: return f"there is no control {name!r}: the names are {', '.join(KNOBS)}"
+
 def turned(
     controls:Controls,  # as they stand
     name:str,           # of `KNOBS`
     value:object,       # in the control's own unit
 )->Controls:            # `SgsvgError` for a name or a value that there is not
     "The controls with one knob turned."
-    if name not in KNOBS: raise SgsvgError(f"there is no control {name!r}: the names are {', '.join(KNOBS)}")
+    if name not in KNOBS: raise SgsvgError(_unknown(name))
     try: return KNOBS[name].put(controls, value)
     except (TypeError, ValueError, OverflowError, KeyError):
         raise SgsvgError(f"{name} cannot be set to {value!r}") from None
@@ -102,8 +104,10 @@ def midi(
     messages:Iterable,          # of mido: an open port, or a list
     controllers:dict|None=None, # number -> name; None: `CONTROLLERS`
 ):
-    "Turn knobs by control changes, until there are no more; other messages are left alone."
+    """Turn knobs by control changes, until there are no more; other messages are left alone. `SgsvgError` for a name
+    that there is not."""
     names = CONTROLLERS if controllers is None else controllers
+    if odd := sorted({*names.values()} - KNOBS.keys()): raise SgsvgError(_unknown(odd[0]))
     for m in messages:
         if m.type != 'control_change' or m.control not in names: continue
         k = KNOBS[names[m.control]]

@@ -659,6 +659,7 @@ class Studio(anywidget.AnyWidget):
 
     def close(self):
         "End what plays, what listens, and the thread; the page goes."
+        if not hasattr(self, 'ends'): return super().close()    # it never began: its sound or its model is not there
         self.desk._end_live()
         while self.ends: self.ends.pop()()
         self.todo.put(None)
