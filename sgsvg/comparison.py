@@ -212,7 +212,8 @@ _MEANINGS = '''
 - `av_align`: share of the beats in sound and picture that fall together (AV-Align), 0 to 1; higher is better.
 - `sync_chance`, `av_align_chance`: the same of films with another clip's sound; what the figure is read against.
 - `sync_lag_frames`: frames by which the picture is late where the two fit best, for each seed; 0 is best. At most 7 are
-  tried to each side: films that do not follow their sound have any number.
+  tried to each side: films that do not follow their sound have any number,
+  and "–" if their picture stands still.
 - `kernel_clips`: kernel distance of clips to rendered ones, less that of other rendered ones; lower is better, rendered
   films have 0, give or take chance, if their classes come in turn, as here.
 - `frechet_frames_over_floor`, `frechet_clips_over_floor`: Fréchet distance of frames, or of clips, to rendered ones,
@@ -257,7 +258,7 @@ def comparison_page(
     sounds:list,    # of `sound_rows`
 )->str:             # Markdown
     "What was compared, what the columns mean, the tables, and what became of the claims."
-    made = [r | dict(sync_lag_frames=', '.join(map(_shown, r['sync_lag_frames_seeds']))) for r in rows]
+    made = [r | dict(sync_lag_frames=', '.join(map(_shown, r['sync_lag_frames_seeds'])) or '–') for r in rows]
     parts = ['# Makers of films, side by side', _told(facts), _MEANINGS, _table(made, _MADE),
              'Ours less the other, sound by sound:', _table(lead, _LEAD),
              'Own sound less the changed one, same seeds:', _table(sounds, _HEARD),
