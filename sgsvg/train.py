@@ -116,7 +116,7 @@ def update(self:Stage,
     average_gradients(weights)
     opt.step()
 
-# %% ../nbs/61_train.ipynb #5c9a7b35
+# %% ../nbs/61_train.ipynb #e72e14eb
 @patch
 def update_ema(self:Stage):
     "Move every average towards its net, once a step."

@@ -22,7 +22,7 @@ def is_test(node):
 
 def shows(cell):
     "Whether a cell prints or draws."
-    return cell.outputs or re.search(r'^(print|plt\.|fig\b|show\()', cell.source, re.M)
+    return cell.outputs or re.search(r'^(print|plt\.(?!rcParams)|fig\b|show\()', cell.source, re.M)
 
 
 def bare(cell):
