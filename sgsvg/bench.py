@@ -557,7 +557,8 @@ In the second table:
 
 - `better`: where a metric is better: `high`, `low`, or `0` (it is the logarithm of a mean over that of real films).
 - `unharmed`: the metric of the clips as they are, in its own unit, and its standard error. A kernel distance of like
-  films is 0, give or take its error, where each frame is drawn by itself; with several frames of one film it is more.
+  films is 0, give or take its error, where each is drawn by itself; with several frames of one film it is more, with
+  classes in turn less, as here.
 - `chance`: the same where each sound is of another class; "–" for a metric that does not hear. This is no guess among
   the {classes} classes: a judge that is always right has a class accuracy of 0 here, a guess would have 1/{classes}.
 - `ms a clip`: what it costs, milliseconds of processor time; lower is cheaper.
@@ -600,7 +601,7 @@ def _follow_lines(rows:list)->list:
     "How each metric follows each harm."
     names, found = dict.fromkeys(r['metric'] for r in rows), {(r['harm'], r['metric']): r for r in rows}
     lines = [f'| harm | {" | ".join(names)} |', '|---|' + '--:|'*len(names)]
-    def told(r): return '·' if r is None or r['follows'] is None or _unmeasured(r) else f"{r['follows']:.2f}"
+    def told(r): return '·' if r is None or r['follows'] is None or _unmeasured(r) else f"{round(r['follows'], 2) + 0.:.2f}"
     for harm in dict.fromkeys(r['harm'] for r in rows):
         lines.append(f'| {harm} | {" | ".join(told(found.get((harm, m))) for m in names)} |')
     return lines

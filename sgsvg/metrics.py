@@ -118,7 +118,7 @@ def clip_similarity(
 )->Tensor:          # (N,) in [-1,1], larger is nearer
     """Cosine of a film's frames with its sound or its caption, mean over frames and windows (CLIPScore, Hessel et al.
     2021, eq. 1, without its factor of 2.5 and its cut at 0). The bench: sure of the class; with sound it misses what
-    is late, with words whatever is done to the sound, and with 1,000 clips words take blur for an improvement."""
+    is late, with words whatever is done to the sound but its class, and words take blur for an improvement."""
     if told.dim() == 2: told = told[:,None]
     if frames.dim() != 3 or frames.shape[::2] != told.shape[::2]:
         raise SgsvgError(f'embeddings of films {tuple(frames.shape)} and of what they are held against '
