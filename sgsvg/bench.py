@@ -601,7 +601,9 @@ def _follow_lines(rows:list)->list:
     "How each metric follows each harm."
     names, found = dict.fromkeys(r['metric'] for r in rows), {(r['harm'], r['metric']): r for r in rows}
     lines = [f'| harm | {" | ".join(names)} |', '|---|' + '--:|'*len(names)]
-    def told(r): return '·' if r is None or r['follows'] is None or _unmeasured(r) else f"{round(r['follows'], 2) + 0.:.2f}"
+    def told(r):
+        if r is None or r['follows'] is None or _unmeasured(r): return '·'
+        return f"{round(r['follows'], 2) + 0.:.2f}"     # no -0.00
     for harm in dict.fromkeys(r['harm'] for r in rows):
         lines.append(f'| {harm} | {" | ".join(told(found.get((harm, m))) for m in names)} |')
     return lines
