@@ -495,12 +495,25 @@ def _stages():
     folders = here/'experiments', here.parent/'nbs'/'experiments'   # of a wheel, of a checkout
     return {p.stem.removeprefix('train_'): p for folder in folders for p in sorted(folder.glob('train_*.ipynb'))}
 
+# %% ../nbs/92_cli.ipynb #188cf810
+class _StageHelp(argparse._HelpAction):
+    "Help, and where a stage was named its parameters: name, kind and default, what for."
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.print_help()
+        if path := _stages().get(getattr(namespace, 'stage', None)):
+            cells = json.loads(path.read_text(encoding='utf-8'))['cells']
+            named = next(c['source'] for c in cells if 'parameters' in c['metadata'].get('tags', []))
+            say(f'\nParameters of {namespace.stage}, with their defaults:\n\n{"".join(named)}')
+        parser.exit()
+
+# %% ../nbs/92_cli.ipynb #66a2a758
 def _train_command(sub):
     "The options of `sgsvg train`."
     names = ', '.join(_stages())
     p = sub.add_parser('train', allow_abbrev=False, usage='sgsvg train STAGE [--source SOURCE] [name=value ...]',
-        help='train a stage', description=f'Train a stage: {names}. Its parameters are those of the notebook '
-        'nbs/experiments/train_STAGE.ipynb. A run that was stopped goes on when it is called again.')
+        help='train a stage', add_help=False, description=f'Train a stage: {names}. sgsvg train STAGE --help lists the '
+        "stage's parameters. A run that was stopped goes on when it is called again.")
+    p.add_argument('-h', '--help', action=_StageHelp, help='show this help; behind a stage its parameters, too')
     p.add_argument('stage', metavar='STAGE', help='what to train')
     p.add_argument('--source', action='append', metavar='SOURCE', help=
         'what to learn from: world, the folder of a set that `sgsvg data build` made, or recordings:FOLDER; '
