@@ -550,8 +550,9 @@ _BENCH = '''
 
 Only {clips} clips were measured. What other numbers of clips would notice is extrapolated: a standard error is taken to
 fall with the square root of the number of clips. Read the two Fréchet distances with caution: {clips} clips are few
-points for the many dimensions of the features, the distance itself depends on the number of clips, and its error may
-be told too small (the notebook `bench` checks that).
+points for the many dimensions of the features, the distance itself depends on the number of clips, and its error is
+told about a third too small (the notebook `bench` checks that). Errors are of nine groups of clips and uncertain by a
+quarter themselves, and the best of up to 16 metrics is named: read the second digit of no smallest harm.
 
 In the second table:
 
@@ -564,8 +565,10 @@ In the second table:
 - `ms a clip`: what it costs, milliseconds of processor time; lower is cheaper.
 
 The third table says how each metric follows the truth: the rank correlation (Spearman) of the known amount of harm
-and the figure, over all amounts and all groups of clips. 1: more harm is always a worse figure; 0: the figure does not
-care; -1: more harm is always a better figure. "·": not asked, or of too few clips.
+and the figure, over all amounts and the nine sets of clips of which one group is left out. .98, the most that there is
+with nine figures at each of five amounts: more harm is always a worse figure; less than 0: more harm is a better one.
+"–": not even 1000 clips would tell the figure from that of no harm, and a correlation would be one of chance. "·": not
+asked, or of too few clips.
 '''.strip()
 
 _NO_VERDICT = '''
@@ -602,8 +605,9 @@ def _follow_lines(rows:list)->list:
     names, found = dict.fromkeys(r['metric'] for r in rows), {(r['harm'], r['metric']): r for r in rows}
     lines = [f'| harm | {" | ".join(names)} |', '|---|' + '--:|'*len(names)]
     def told(r):
-        if r is None or r['follows'] is None or _unmeasured(r): return '·'
-        return f"{round(r['follows'], 2) + 0.:.2f}"     # no -0.00
+        if r is None or _unmeasured(r): return '·'
+        seen = any(r[f'{k}_{max(STUDIES)}'] is not None for k in ('smallest', 'praised'))
+        return f"{r['follows']:.2f}" if seen else '–'
     for harm in dict.fromkeys(r['harm'] for r in rows):
         lines.append(f'| {harm} | {" | ".join(told(found.get((harm, m))) for m in names)} |')
     return lines

@@ -219,8 +219,10 @@ _MEANINGS = '''
 - `frechet_frames_over_floor`, `frechet_clips_over_floor`: Fréchet distance of frames, or of clips, to rendered ones,
   over that of other rendered ones; lower is better, rendered films have 1. With so few films most of it is the error of
   the few, in what is divided and in the floor, so that all makers look alike: read `kernel_clips`.
-- `seed_diversity`: distance between two films of one sound from two seeds; 0: the seed does nothing.
-- `..._ci`: the 95 % interval of the figure, over sounds.
+- `seed_diversity`: distance between two films of one sound from two seeds; 0: the seed does nothing, and three seeds
+  are one film three times.
+- `..._ci`: the 95 % interval of the figure, over sounds, which are drawn anew; seeds are averaged before. An interval
+  from 1.00 to 1.00 says that all these sounds agree, and no more.
 - `difference`: the first less the other, in the unit of the figure; `d`: the mean of the differences over their
   standard deviation (Cohen), no unit; `pairs`: sounds that both have.
 - `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says, of each sound the
