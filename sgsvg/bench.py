@@ -565,8 +565,8 @@ In the second table:
 - `ms a clip`: what it costs, milliseconds of processor time; lower is cheaper.
 
 The third table says how each metric follows the truth: the rank correlation (Spearman) of the known amount of harm
-and the figure, over all amounts and the nine sets of clips of which one group is left out. .98, the most that there is
-with nine figures at each of five amounts: more harm is always a worse figure; less than 0: more harm is a better one.
+and the figure, over all amounts and the nine sets of clips of which one group is left out. .98, about the most that
+nine figures at each of five amounts can have: more harm is always a worse figure; below 0: more harm is a better one.
 "–": not even 1000 clips would tell the figure from that of no harm, and a correlation would be one of chance. "·": not
 asked, or of too few clips.
 '''.strip()

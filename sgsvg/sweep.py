@@ -23,7 +23,7 @@ import time
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
-from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -136,13 +136,21 @@ def parameters(notebook:PathLike)->dict[str, tuple]:
     return {n.target.id: (ast.unparse(n.annotation), ast.literal_eval(n.value)) for n in lines}
 
 # %% ../nbs/90_sweep.ipynb #31251f81
+def _unheard(steps:Iterable):
+    "The same steps; what they print is thrown away."
+    steps = iter(steps)
+    while True:
+        with redirect_stdout(io.StringIO()): step = next(steps, None)
+        if step is None: return
+        yield step
+
 def resolve(
     notebook:PathLike,  # file
     given:dict,         # name -> value
 )->Settings:
     "The parameters as the notebook itself resolves them. `SgsvgError` as `settings` raises it."
     cells = 0
-    for space in play(notebook, given):
+    for space in _unheard(play(notebook, given)):
         cells += space['In'][-1].startswith('# Parameters\n') or cells > 0
         found = [v for v in space.values() if isinstance(v, Settings)]
         if found: return found[0]
@@ -220,6 +228,8 @@ def plan(
         values = {k: cast(k, given.get(k, known[k][1]), known[k][0]) for k in varied}
         jobs[id] = dict(id=id, folder=str(out/id), notebook=str(notebook), values=values,
                         given=given | _place(out, id, given, known))
+    if twice := len(runs) - len(jobs): warnings.warn(f'runs that stand in the grid more than once: {twice}; each is '
+                                                     'done once', stacklevel=2)
     return Plan(out, notebook, varied, list(jobs.values()))
 
 # %% ../nbs/90_sweep.ipynb #9ad12f58
