@@ -105,7 +105,7 @@ def read_film(
     return film_readings(frames, wave, sr, card, judge, eyes, names)
 
 # %% ../nbs/86_score.ipynb #b3c938f2
-PROTOCOL = 2    # raised when the way of measuring changes; cards without a number are of the first
+PROTOCOL = 3    # raised when the way of measuring changes; cards without a number are of the first
 
 # %% ../nbs/86_score.ipynb #9a8fa5dc
 def weights_hash(
@@ -304,7 +304,7 @@ def protocol(
         protocol=PROTOCOL, clips=card.clips, seconds=card.seconds, fps=card.fps, size=card.size, seed=card.seed,
         crop='middle square', sounds=hashlib.sha256('|'.join(sorted(names)).encode()).hexdigest()[:16],
         sound_track='own, hashed' if own else 'of the same name', sync_min_std=MIN_STD,
-        intervals='95 %, sources drawn, 1000',
+        intervals='95 %, sounds drawn, 1000',
         judge_sha256=file_hash(judge_file()), feature_network=f'{eyes.name}, sha256 {eyes.sha256}')
 
 # %% ../nbs/86_score.ipynb #70a2a067
@@ -314,6 +314,11 @@ def _track_hash(film:Path)->str:
     with opened(film) as box:
         for packet in box.demux(sound_track(box)): made.update(bytes(packet))
     return made.hexdigest()
+
+def _tracks(folder, sounds, paths)->list:
+    "The hash of each film's sound. It is the source: three films of one sound are one source, in three pictures."
+    if sounds is None: return [_track_hash(p) for p in paths]
+    return [file_hash(sound_for(p, sounds, p.relative_to(folder).parent)) for p in paths]
 
 # %% ../nbs/86_score.ipynb #a6e8effe
 def score_films(
@@ -328,14 +333,11 @@ def score_films(
     read = read_films(folder, sounds, card, judge, eyes, shelf, tell)
     paths, found = list(read), list(read.values())
     card = replace(card, clips=len(paths))
-    places = [p.relative_to(folder) for p in paths]
-    sources, cls = [str(p.with_suffix('')) for p in places], [class_told(p) for p in paths]
-    results = heard_results(found, sources, card) | seen_results(found, cls, sources, card)
+    tracks, cls = _tracks(folder, sounds, paths), [class_told(p) for p in paths]
+    results = heard_results(found, tracks, card) | seen_results(found, cls, tracks, card)
     results |= distance_results(found, card, eyes) | kernel_results(found, card, eyes)
     if i3d and len(paths) > 1: results |= fvd_results(paths, card, i3d, shelf)
     r = [sync(f['loud'], f['level'], MIN_STD) for f in found]
-    heard = paths if sounds is None else [sound_for(p, sounds, o.parent) for p,o in zip(paths, places)]
-    tracks = [(_track_hash if sounds is None else file_hash)(p) for p in heard]
     films = [dict(name=p.name, cls=CLASSES[c] if c >= 0 else None, sync=None if math.isnan(x) else round(x, 4),
                   sound=t[:16]) for p,c,x,t in zip(paths, cls, r, tracks)]
     names = [f'{p.stem} {t}' for p,t in zip(paths, tracks)]

@@ -42,15 +42,25 @@ def test_a_link_that_leads_nowhere_costs_a_line(films, sgsvg):
 def test_folders_of_classes_may_hold_equal_names(tmp_path, sgsvg):
     "The sound at the same place goes first, and films of one name are not one source."
     films, sounds = tmp_path/'films', tmp_path/'sounds'
-    for name in ('raining', 'thunder', 'wind noise'):
+    for k,name in enumerate(('raining', 'thunder', 'wind noise')):
         for folder in (films, sounds): (folder/name).mkdir(parents=True)
         write_video(films/name/'001.mp4', 2)
-        write_sound(sounds/name/'001.wav', tone(2), 22050)
+        write_sound(sounds/name/'001.wav', tone(2)*.9**k, 22050)
     status, told, err = sgsvg('score', films, '--sounds', sounds, '--seconds', 1.5, '-o', tmp_path/'card.json')
     assert (status, err) == (0, ''), err
     card = json.loads((tmp_path/'card.json').read_text())
     assert card['protocol']['clips'] == 3 and card['results']['motion_ci'] is not None
     assert card['results']['sync_left_out'] == 3 and '| sync_left_out | – | 3 |' in told
+
+def test_films_of_one_sound_are_one_source(tmp_path, sgsvg):
+    "Three pictures of one sound have no interval over sounds, and no other sound to be held against."
+    for folder in ('films', 'sounds'): (tmp_path/folder).mkdir()
+    for k in range(3):
+        write_video(tmp_path/f'films/{k}.mp4', 2)
+        write_sound(tmp_path/f'sounds/{k}.wav', tone(2), 22050)
+    sgsvg('score', tmp_path/'films', '--sounds', tmp_path/'sounds', '--seconds', 1.5, '-o', tmp_path/'card.json')
+    results = json.loads((tmp_path/'card.json').read_text())['results']
+    assert results['motion_ci'] is None and results['sync_chance'] is None
 
 def test_a_refusal_names_films(films, tmp_path, sgsvg):
     sgsvg('score', films, '--seconds', 1.5, '-o', tmp_path/'a.json')
