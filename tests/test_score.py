@@ -101,7 +101,7 @@ def test_other_sounds_of_equal_names_are_another_protocol(films, tmp_path, sgsvg
     old = json.loads((tmp_path/'0.json').read_text())
     del old['protocol']['protocol']
     (tmp_path/'old.json').write_text(json.dumps(old))
-    refused(sgsvg('score', tmp_path/'0.json', tmp_path/'old.json'), 'one table', 'protocol 2 against None')
+    refused(sgsvg('score', tmp_path/'0.json', tmp_path/'old.json'), 'one table', 'protocol 3 against None')
 
 def test_what_lies_beside_a_sound_is_none(films, tmp_path, sgsvg):
     "A file of another kind is passed over; of two sounds of one name neither is taken."
