@@ -136,25 +136,18 @@ def parameters(notebook:PathLike)->dict[str, tuple]:
     return {n.target.id: (ast.unparse(n.annotation), ast.literal_eval(n.value)) for n in lines}
 
 # %% ../nbs/90_sweep.ipynb #31251f81
-def _unheard(steps:Iterable):
-    "The same steps; what they print is thrown away."
-    steps = iter(steps)
-    while True:
-        with redirect_stdout(io.StringIO()): step = next(steps, None)
-        if step is None: return
-        yield step
-
 def resolve(
     notebook:PathLike,  # file
     given:dict,         # name -> value
 )->Settings:
     "The parameters as the notebook itself resolves them. `SgsvgError` as `settings` raises it."
     cells = 0
-    for space in _unheard(play(notebook, given)):
-        cells += space['In'][-1].startswith('# Parameters\n') or cells > 0
-        found = [v for v in space.values() if isinstance(v, Settings)]
-        if found: return found[0]
-        if cells > 1: break
+    with redirect_stdout(io.StringIO()):    # nobody has asked for what a check prints
+        for space in play(notebook, given):
+            cells += space['In'][-1].startswith('# Parameters\n') or cells > 0
+            found = [v for v in space.values() if isinstance(v, Settings)]
+            if found: return found[0]
+            if cells > 1: break
     raise SgsvgError(f'{notebook}: the cell after the parameters must call sgsvg.runs.settings')
 
 # %% ../nbs/90_sweep.ipynb #45120172
