@@ -70,7 +70,7 @@ def embedding_stage():
 def inversion_stage():
     g, clip = generator(), space()
     p = settings(batch_size=2, drawn=4, clip_weight=1., lambda_b=.1, body_lr=1., latent_weight=0., motion_weight=0.,
-                 manifold_weight=0.)
+                 manifold_weight=0., views=0)
     pull = reg_targets[PAPER.regulariser](g.mapping.w_avg, None)
     return InversionStage(encoder(g), g, clip, class_texts(clip, 2), sounds(), None, pull, PAPER, p)
 
@@ -78,7 +78,7 @@ def trajectory_stage():
     g, clip, heard = generator(), space(), sounds()
     p = settings(batch_size=1, T=T, misheard=0., misheard_run=4., draw_from=0, drawn=1, drawn_frames=T,
                  clip_weight=1., adversarial_weight=1., lambda_b=.1, r1_weight=1., latent_weight=0., motion_weight=0.,
-                 manifold_weight=0.)
+                 manifold_weight=0., views=0)
     pull = reg_targets[PAPER.regulariser](g.mapping.w_avg, None)
     stretches = Stretches(heard, codes_of(encoder(g).eval(), heard), g.z_dim, p)
     walker, critics = new_trajectory(PAPER, g.num_ws, g.w_dim), new_critics(PAPER, SIZE)

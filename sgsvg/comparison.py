@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHANGES', 'changed_sound', 'made_film', 'maker_readings', 'paired', 'clip_values', 'diversity_row', 'maker_row',
-           'against', 'sound_rows', 'claims', 'comparison_page', 'show_makers']
+           'against', 'nearer', 'sound_rows', 'claims', 'comparison_page', 'show_makers']
 
 # %% ../nbs/87_comparison.ipynb #c4490486
 import math
@@ -20,9 +20,9 @@ from tqdm.auto import tqdm
 from .core import PathLike, SgsvgError
 from .evaluation import MIN_STD, Card
 from .distances import film_points, seed_diversity
-from .metrics import bootstrap, class_accuracy, sync
+from .metrics import bootstrap, class_accuracy, jackknife, kernel_distance, sync
 from .score import (distance_results, film_readings, heard_results, kept_reading, kernel_to_rendered, reading_key,
-                         seen_results, weights_hash)
+                         rendered_features, seen_results, weights_hash)
 
 # %% ../nbs/87_comparison.ipynb #f7225dbc
 CHANGES = 'own', "another clip's", 'silence', 'reversed', 'half a second late'
@@ -76,17 +76,27 @@ def maker_readings(
     return out
 
 # %% ../nbs/87_comparison.ipynb #5aa5b4a7
+def _effect(delta:Tensor, dice:torch.Generator, n:int=1000)->dict: # (N,) differences; of the draws; draws
+    "Cohen's d of differences and its 95 % percentile bootstrap interval; None where they do not differ."
+    def size(x): return x.mean(-1)/x.std(-1)
+    if delta.std() < 1e-9: return dict(d=None, d_ci=None)
+    drawn = size(delta[torch.randint(len(delta), (n, len(delta)), generator=dice)])
+    ci = drawn[drawn.isfinite()].quantile(torch.tensor([.025, .975]).double())
+    return dict(d=size(delta).item(), d_ci=ci.tolist())
+
+# %% ../nbs/87_comparison.ipynb #df7a5f49
+_NOTHING = dict(difference=None, difference_ci=None, d=None, d_ci=None)
+
 def paired(
     a:Iterable, b:Iterable,     # (N,) of the same sounds; NaN in either is left out
-    dice:torch.Generator,       # of the interval
-)->dict:                        # `difference` a-b, `difference_ci`, `d`, `pairs`
-    "A paired difference with its 95 % interval, and its effect size (Cohen's d of the differences)."
+    dice:torch.Generator,       # of the intervals
+)->dict:                        # `difference` a-b, `difference_ci`, `d`, `d_ci`, `pairs`
+    "A paired difference and its effect size (Cohen's d of the differences), with 95 % intervals."
     delta = torch.as_tensor(a).double() - torch.as_tensor(b).double()
     delta = delta[~delta.isnan()]
-    if len(delta) < 2: return dict(difference=None, difference_ci=None, d=None, pairs=len(delta))
+    if len(delta) < 2: return _NOTHING | dict(pairs=len(delta))
     mean, *ci = bootstrap(delta, generator=dice)
-    sd = delta.std().item()
-    return dict(difference=mean, difference_ci=ci, d=mean/sd if sd > 1e-9 else None, pairs=len(delta))
+    return dict(difference=mean, difference_ci=ci) | _effect(delta, dice) | dict(pairs=len(delta))
 
 # %% ../nbs/87_comparison.ipynb #127b1bd2
 def _film_values(read:list, clips:list)->dict: # name -> (N,)
@@ -162,6 +172,23 @@ def against(
             rows.append(dict(maker=best, other=name, figure=k) | paired(values[best][k], v[k], card.dice()))
     return rows
 
+# %% ../nbs/87_comparison.ipynb #5bc83513
+def nearer(
+    reads:dict,         # maker -> `maker_readings` of each seed
+    best:str,           # whose lead is told
+    card:Card,          # of as many films
+    eyes:nn.Module,     # `FeatureNet`
+)->list[dict]:          # a row for each other maker, as of `against`
+    "How much less far one maker's clips are from rendered ones than every other's, the same sounds left out of both."
+    true = film_points(rendered_features(card, eyes))
+    points = {name: _points(r) for name,r in reads.items()}
+    def far(name, i): return sum(kernel_distance(o[i], true[i]) for o in points[name])/len(points[name])
+    def row(name):
+        lead, *ci = jackknife(lambda i: far(best, i) - far(name, i), card.clips, min(card.clips, 20), card.dice())
+        kind = dict(maker=best, other=name, figure='kernel_clips')
+        return kind | _NOTHING | dict(difference=lead, difference_ci=ci, pairs=card.clips)
+    return [row(name) for name in reads if name != best]
+
 # %% ../nbs/87_comparison.ipynb #7ad52d7a
 def sound_rows(
     name:str,       # of the maker
@@ -223,8 +250,9 @@ _MEANINGS = '''
   are one film three times.
 - `..._ci`: the 95 % interval of the figure, over sounds, which are drawn anew; seeds are averaged before. An interval
   from 1.00 to 1.00 says that all these sounds agree, and no more.
-- `difference`: the first less the other, in the unit of the figure; `d`: the mean of the differences over their
-  standard deviation (Cohen), no unit; `pairs`: sounds that both have.
+- `difference`: the first less the other, in the unit of the figure; of `kernel_clips` less is better, and its interval
+  leaves the same sounds out of both. `d`: the mean of the differences over their standard deviation (Cohen), no unit;
+  `pairs`: sounds that both have.
 - `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says, of each sound the
   mean over seeds; another clip's sound is always of another class, and a late one begins with its own end.'''.strip()
 
@@ -250,8 +278,8 @@ def _table(rows:list, keys:tuple)->str:
 _MADE = ('maker', 'class_accuracy', 'class_accuracy_ci', 'sync', 'sync_ci', 'sync_chance', 'av_align',
          'av_align_chance', 'sync_lag_frames', 'kernel_clips', 'kernel_clips_ci', 'frechet_frames_over_floor',
          'frechet_clips_over_floor', 'seed_diversity')
-_LEAD = 'other', 'figure', 'difference', 'difference_ci', 'd', 'pairs'
-_HEARD = 'maker', 'heard', 'figure', 'own', 'changed', 'difference', 'difference_ci', 'd'
+_LEAD = 'other', 'figure', 'difference', 'difference_ci', 'd', 'd_ci', 'pairs'
+_HEARD = 'maker', 'heard', 'figure', 'own', 'changed', 'difference', 'difference_ci', 'd', 'd_ci'
 
 def comparison_page(
     facts:dict,     # `card`, a dict of `Card`; `seeds` of each maker; `bank`, sounds that two of them know

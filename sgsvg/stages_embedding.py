@@ -37,7 +37,7 @@ class ClipStage(Stage):
     def __init__(self,
         space:ClipSpace,    # whose CLIP is trained
         source:object,      # of batches with `frames` (n,1,3,H,W) in [-1,1] and `caption`, as in the room `batches`
-        p:SimpleNamespace,  # settings: `steps`, `batch_size`, `lr`
+        p:SimpleNamespace,  # settings: `steps`, `batch_size`, `lr`, `views`
     ):
         super().__init__()
         self.space, self.source = space, source
@@ -60,7 +60,7 @@ class ClipStage(Stage):
 @patch
 def step(self:ClipStage, batch:dict):
     b = self.to_device(batch)
-    with self.autocast(): v, t = self.space.image(b['frames']), self.space.text(b['caption'])
+    with self.autocast(): v, t = self.space.image(b['frames'], self.p.views), self.space.text(b['caption'])
     v, t = all_rows(v), all_rows(t)
     words = all_rows(b['number'])
     loss = info_nce(v, t, self.space.scale, words[:,None] == words)

@@ -237,7 +237,8 @@ def terms(self:InversionStage, b:dict)->tuple[Tensor, dict]:
     windows, k = b['windows'].flatten(0, 1), self.p.drawn//part()[1]
     with self.autocast():
         codes = self.nets['inversion'](windows)
-        v, a = self.space.image(self.generator.synthesis(codes[:k])), self.space.sound(windows[:k])
+        frames, a = self.generator.synthesis(codes[:k]), self.space.sound(windows[:k])
+        v = self.space.image(frames, self.p.views)
     t = self.texts.to(v)[b['cls'].repeat_interleave(2)[:k]]
     terms = dict(clip=clip_terms[self.how.clip](v[:,None], a[:,None], t), reg=latent_reg(codes, self.pull))
     codes = codes.unflatten(0, b['e'].shape)

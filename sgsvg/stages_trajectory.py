@@ -280,7 +280,7 @@ def show(self:TrajectoryStage,
     cls = b['cls'][:k]
     with self.autocast():
         frames = self.generator.synthesis(path[:k,span].flatten(0, 1))
-        v, a = self.space.image(frames), self.space.sound(b['windows'][:,span].flatten(0, 1))
+        v, a = self.space.image(frames, self.p.views), self.space.sound(b['windows'][:,span].flatten(0, 1))
         fake = resize_crop(frames, self.critics.size).unflatten(0, (k, -1))
         g = self.critics.g(fake, cls)
     v, a = v.unflatten(0, (k, -1)), a.unflatten(0, (k, -1))

@@ -64,7 +64,8 @@ def adversarial3(folder, **kw): return adversarial(folder, stylegan3, **kw)
 
 def clip(folder, **kw):
     space = nets()[1].train().requires_grad_(True)
-    return ClipStage(space, Stills(frames(folder)), SimpleNamespace(**dict(steps=30, batch_size=16, lr=.003) | kw))
+    p = SimpleNamespace(**dict(steps=30, batch_size=16, lr=.003, views=1) | kw)
+    return ClipStage(space, Stills(frames(folder)), p)
 
 def sound(folder, **kw):
     pool, dice = sounds(), torch.Generator().manual_seed(1)
@@ -77,7 +78,7 @@ def sound(folder, **kw):
 
 def inversion(folder, how=OURS, **kw):
     p = dict(steps=30, batch_size=8, drawn=4, latent_weight=1., motion_weight=10., clip_weight=.1, lambda_b=.01,
-             manifold_weight=0., lr=.005, body_lr=.3)
+             manifold_weight=0., views=0, lr=.005, body_lr=.3)
     (g, space), pool = nets(), sounds()
     table = fitting_codes(g, world.condition, draws=8)
     pull = reg_targets[how.regulariser](g.mapping.w_avg, random_codes(g, world.condition))
@@ -89,12 +90,12 @@ def inversion(folder, how=OURS, **kw):
 
 def inversion_paper(folder, **kw): return inversion(folder, PAPER, **kw)
 
-def inversion_manifold(folder, **kw): return inversion(folder, manifold_weight=.1, **kw)
+def inversion_manifold(folder, **kw): return inversion(folder, manifold_weight=.1, views=2, **kw)
 
 def trajectory(folder, how=OURS, footage=None, **kw):
     p = dict(steps=40, batch_size=8, T=6, misheard=.3, misheard_run=4., draw_from=7, drawn=4, drawn_frames=3,
              latent_weight=1., motion_weight=10., clip_weight=.1, adversarial_weight=.05, lambda_b=.01, r1_weight=1.,
-             manifold_weight=0.,             lr=.01, lr_critic=.001)
+             manifold_weight=0., views=0, lr=.01, lr_critic=.001)
     p = SimpleNamespace(**p | kw)
     (g, space), pool = nets(), sounds()
     torch.manual_seed(0)
@@ -111,7 +112,7 @@ def trajectory_paper(folder, **kw): return trajectory(folder, PAPER, WorldSource
 
 def trajectory_released(folder, **kw): return trajectory(folder, replace(RELEASED, cuts=PAPER.cuts), **kw)
 
-def trajectory_manifold(folder, **kw): return trajectory(folder, manifold_weight=.1, **kw)
+def trajectory_manifold(folder, **kw): return trajectory(folder, manifold_weight=.1, views=2, **kw)
 
 def judge(folder, **kw):
     torch.manual_seed(0)
