@@ -130,13 +130,14 @@ def _windows_of(n:int, least:float, generator=None)->Tensor:
 def random_view(
     frames:Tensor,                          # `(B,3,H,W)` in [-1,1]
     generator:torch.Generator|None=None,    # a CPU `torch.Generator`; None: torch's own
-)->Tensor:                                  # the same shape
+)->Tensor:                                  # the same shape, float32
     "At least .6 of each picture's side, mirrored or not, brighter or darker, with grain; gradients reach `frames`."
-    def dice(*shape): return random_rows(lambda n: torch.randn(n, *shape, generator=generator), len(frames)).to(frames)
-    at = F.affine_grid(_windows_of(len(frames), .6, generator).to(frames), frames.shape, align_corners=False)
-    part = F.grid_sample(frames, at, padding_mode='reflection', align_corners=False)
+    x = frames.float()
+    def dice(*shape): return random_rows(lambda n: torch.randn(n, *shape, generator=generator), len(x)).to(x)
+    at = F.affine_grid(_windows_of(len(x), .6, generator).to(x), x.shape, align_corners=False)
+    part = F.grid_sample(x, at, padding_mode='reflection', align_corners=False)
     contrast, light = 1 + .2*dice(1, 1, 1), .1*dice(1, 1, 1)
-    return part*contrast + light + .1*dice(*frames.shape[1:])
+    return part*contrast + light + .1*dice(*x.shape[1:])
 
 # %% ../nbs/51_clipspace.ipynb #149521cc
 class SoundTrunk(nn.Module):
@@ -259,7 +260,7 @@ class ClipSpace(nn.Module):
 
     def image(self, frames:Tensor, views:int=0)->Tensor: # (B,3,H,W) in [-1,1], any size; random views that are seen
         "Frames, or the mean of `views` views of each in its place; gradients reach them."
-        if views: return F.normalize(sum(self.image(random_view(frames)) for _ in range(views)), dim=-1)
+        if views > 0: return F.normalize(sum(self.image(random_view(frames)) for _ in range(views)), dim=-1)
         pixels = (resize_crop(frames, self.size) - self.mean)/self.std
         return F.normalize(self.clip.encode_image(pixels).float(), dim=-1)
 

@@ -77,11 +77,13 @@ def maker_readings(
 
 # %% ../nbs/87_comparison.ipynb #5aa5b4a7
 def _effect(delta:Tensor, dice:torch.Generator, n:int=1000)->dict: # (N,) differences; of the draws; draws
-    "Cohen's d of differences and its 95 % percentile bootstrap interval; None where they do not differ."
+    "Cohen's d of differences and its 95 % bootstrap interval; None where they, or too many draws, are all alike."
     def size(x): return x.mean(-1)/x.std(-1)
     if delta.std() < 1e-9: return dict(d=None, d_ci=None)
-    drawn = size(delta[torch.randint(len(delta), (n, len(delta)), generator=dice)])
-    ci = drawn[drawn.isfinite()].quantile(torch.tensor([.025, .975]).double())
+    drawn = delta[torch.randint(len(delta), (n, len(delta)), generator=dice)]
+    differ = drawn[drawn.std(-1) > 1e-9]
+    if len(differ) < .975*n: return dict(d=size(delta).item(), d_ci=None)
+    ci = size(differ).quantile(torch.tensor([.025, .975]).double())
     return dict(d=size(delta).item(), d_ci=ci.tolist())
 
 # %% ../nbs/87_comparison.ipynb #df7a5f49
@@ -179,7 +181,7 @@ def nearer(
     card:Card,          # of as many films
     eyes:nn.Module,     # `FeatureNet`
 )->list[dict]:          # a row for each other maker, as of `against`
-    "How much less far one maker's clips are from rendered ones than every other's, the same sounds left out of both."
+    "How much farther (below 0: nearer) one maker's clips are from rendered ones than every other's."
     true = film_points(rendered_features(card, eyes))
     points = {name: _points(r) for name,r in reads.items()}
     def far(name, i): return sum(kernel_distance(o[i], true[i]) for o in points[name])/len(points[name])
@@ -252,7 +254,7 @@ _MEANINGS = '''
   from 1.00 to 1.00 says that all these sounds agree, and no more.
 - `difference`: the first less the other, in the unit of the figure; of `kernel_clips` less is better, and its interval
   leaves the same sounds out of both. `d`: the mean of the differences over their standard deviation (Cohen), no unit;
-  `pairs`: sounds that both have.
+  it has no interval where most sounds differ alike. `pairs`: sounds that both have.
 - `own`, `changed`: the figure with a clip's own sound, and where the maker hears what `heard` says, of each sound the
   mean over seeds; another clip's sound is always of another class, and a late one begins with its own end.'''.strip()
 

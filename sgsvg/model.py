@@ -294,6 +294,7 @@ class SoundVideo:
         variant:str='ours',             # how it walks, see `variants`
         device:str='cpu',               # where it works
         ear:Ear|None=None,              # tells a `HeardInversion` what is heard
+        noise:str='',                   # what the trajectory learned to walk with, see `variants`; empty: the variant's
     ):
         _check_generator(generator)
         _check_ear(generator, inversion, ear)
@@ -302,7 +303,7 @@ class SoundVideo:
         self.ear = ear
         self.mel, self.fps = mel, fps
         self.provenance, self.variant = provenance or {}, variant
-        self.noise_kind = variants.variant(variant).noise
+        self.noise_kind = variants.variant(variant, **dict(noise=noise) if noise else {}).noise
         self.to(device)
         _check_nets(generator, inversion, trajectory)
 
@@ -363,7 +364,7 @@ def save(self:SoundVideo, path:PathLike):
     nets = self.nets()
     specs = {part: {'class':kind(net), 'kwargs':net.kwargs} for part,net in nets.items()}
     mel, past = dataclasses.asdict(self.mel), self.provenance
-    meta = dict(nets=specs, mel=mel, fps=self.fps, variant=self.variant, provenance=past)
+    meta = dict(nets=specs, mel=mel, fps=self.fps, variant=self.variant, noise=self.noise_kind, provenance=past)
     tensors = {f'{part}.{k}': v for part,net in nets.items() for k,v in _half(net).items()}
     save_model(path, tensors, meta)
 
@@ -371,13 +372,14 @@ def save(self:SoundVideo, path:PathLike):
 _PARTS = 'generator', 'inversion', 'trajectory'   # what a model file must hold
 
 def _settings(meta:dict, path)->dict:
-    "The mel, the frame rate and the variant that a model file speaks of; `SgsvgError` where it is not a whole model."
+    "The mel, the frame rate and how it walks, as a model file says; `SgsvgError` where it is not a whole model."
     try:
         if missing := [p for p in _PARTS if p not in meta['nets']]:
             raise SgsvgError(
                 f"{path} has no {missing[0]}: give a whole model, one that SoundVideo.save wrote, "
                 "or that `sgsvg import` made of a StyleGAN3 and the authors' four files")
-        return dict(mel=MelSpec(**meta['mel']), fps=float(meta['fps']), variant=str(meta.get('variant', 'ours')))
+        walks = {k: str(meta[k]) for k in ('variant', 'noise') if k in meta}
+        return dict(mel=MelSpec(**meta['mel']), fps=float(meta['fps'])) | walks
     except (KeyError, TypeError, ValueError) as e:
         raise SgsvgError(f"{path} is not a sound-to-video model ({e}): give one that SoundVideo.save wrote") from e
 

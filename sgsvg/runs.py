@@ -143,7 +143,8 @@ def _sensible(name:str, value, choices=None):
     if choices and value not in choices:
         close = difflib.get_close_matches(str(value), map(str, choices), 1, .6)
         hint = f" (did you mean {close[0]}?)" if close else ''
-        raise SgsvgError(f"the parameter {name} is {value!r}{hint}: choose from {', '.join(map(str, choices))}")
+        known = ', '.join(str(c) or 'empty' for c in choices)
+        raise SgsvgError(f'the parameter {name} is {value!r}{hint}: choose from {known}')
     least = 1 if name in COUNTS else 0
     if isinstance(value, (int, float)) and value < least:
         raise SgsvgError(f"the parameter {name} is {value}, but at least {least} is needed: give another value")
