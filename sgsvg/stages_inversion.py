@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEVELS', 'fitting_codes', 'codes_at', 'random_codes', 'new_encoder', 'OwnCodes', 'own_codes', 'teach_codes',
-           'add_critic', 'InversionStage']
+           'add_critic', 'check_drawn', 'InversionStage']
 
 # %% ../nbs/64_stages_inversion.ipynb #859b3fb7
 import matplotlib.pyplot as plt
@@ -166,6 +166,16 @@ def add_critic(
     stage.opts['latents'] = torch.optim.Adam(own.critic.parameters(), .001, betas=(0., .99), fused=True)
 
 # %% ../nbs/64_stages_inversion.ipynb #bb846060
+def check_drawn(
+    drawn:int,  # what a step shall draw ...
+    most:int,   # ... of so many
+    of:str,     # what they are
+):
+    "`SgsvgError` where a step shall draw more than it has."
+    if drawn <= most: return
+    raise SgsvgError(f'drawn is {drawn}, and a step has {most} {of}: draw fewer, or give a larger batch_size')
+
+# %% ../nbs/64_stages_inversion.ipynb #67bdbd6f
 class InversionStage(Stage):
     "Trains sound inversion: the paper's loss, and the distance to codes that fit."
     def __init__(self,
@@ -181,6 +191,7 @@ class InversionStage(Stage):
         own:OwnCodes|None=None, # trained: its critic keeps codes where the generator can draw; None: nothing does
     ):
         super().__init__()
+        check_drawn(p.drawn, 2*p.batch_size, 'windows')
         self.generator, self.space = generator, space
         self.texts, self.table = texts, table
         self.own = own

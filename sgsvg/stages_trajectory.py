@@ -19,7 +19,7 @@ from .critics import VIDEO_CRITICS, ImageCritic, frozen
 from .landscapes import CLASSES, FAST, SLOW, phases
 from .losses import adversarial, clip_terms, latent_reg, mse, r1
 from .processes import random_rows, share
-from .stages_inversion import OwnCodes, add_critic, teach_codes
+from .stages_inversion import OwnCodes, add_critic, check_drawn, teach_codes
 from .train import Stage, ema_of, one_cycle, rows
 from .trajectory import Trajectory, scene_noise, step_noise
 from .variants import Variant
@@ -188,6 +188,7 @@ class TrajectoryStage(Stage):
         own:OwnCodes|None=None, # trained: its critic keeps the path where the generator can draw; None: nothing does
     ):
         super().__init__()
+        check_drawn(p.drawn, p.batch_size, 'stretches')
         self.generator, self.space = generator, space
         self.texts, self.pull = texts, pull
         self.condition = condition
