@@ -303,7 +303,7 @@ class SoundVideo:
         self.ear = ear
         self.mel, self.fps = mel, fps
         self.provenance, self.variant = provenance or {}, variant
-        self.noise_kind = variants.variant(variant, **dict(noise=noise) if noise else {}).noise
+        self.noise_kind = variants.variant(variant, noise=noise).noise
         self.to(device)
         _check_nets(generator, inversion, trajectory)
 

@@ -68,7 +68,7 @@ OURS = replace(PAPER, sound='leaky', noise='scene', heads='grid')
 # %% ../nbs/52_variants.ipynb #180b3f84
 def variant(
     name:str='ours',    # `paper`, `released` or `ours`
-    **switches,         # to set otherwise than it does
+    **switches,         # to set otherwise than it does; an empty word leaves what it has
 )->Variant:
     "A variant by name; `SgsvgError` for an unknown name, switch or position."
     named = dict(paper=PAPER, released=RELEASED, ours=OURS)
@@ -76,7 +76,7 @@ def variant(
     known = [f.name for f in fields(Variant)]
     wrong = [k for k in switches if k not in known]
     if wrong: raise SgsvgError(f'unknown switch {wrong[0]!r}: choose from {", ".join(known)}')
-    return replace(named[name], **switches)
+    return replace(named[name], **{k: v for k,v in switches.items() if v != ''})
 
 def differences(
     a:Variant,  # the one
